@@ -1,0 +1,1 @@
+"""Secrets to credential values; cloud and GitHub App tokens."""

@@ -1,0 +1,1 @@
+"""From a plan to files to repeatable steps: bootstrap, install, uninstall."""

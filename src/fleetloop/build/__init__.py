@@ -1,0 +1,1 @@
+"""Recipes from a source tree to Kubernetes objects."""

@@ -1,0 +1,1 @@
+"""Git forges (GitHub, GitLab, Gitea, Bitbucket) by their HTTP APIs."""

@@ -1,0 +1,1 @@
+"""A whole fleet on a laptop: embedded clusters, a virtual node, a Git forge, a registry."""

@@ -1,0 +1,1 @@
+"""Archives and the artifact store with its HTTP server and verifying reader."""
