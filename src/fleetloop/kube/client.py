@@ -1,0 +1,299 @@
+"""The Kubernetes client: requests over one pool of connections. It decides nothing and keeps nothing but discovery."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias
+
+import aiohttp
+import orjson
+
+from fleetloop.kube.connection import Connection
+from fleetloop.kube.discovery import AGGREGATED, Discovery, Resource
+from fleetloop.kube.errors import ApiError, NotFound, Unreachable, error_of
+from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
+
+PAGE = 500
+POOL = 64
+REQUEST_TIMEOUT = 60.0
+THROTTLED_TRIES = 10  # a server that says 429 says when to come again; client-go tries as often
+PATCH_TYPES = {
+    "merge": "application/merge-patch+json",
+    "json": "application/json-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+Manifests: TypeAlias = list[Manifest]  # the class below has a method called list
+Resources: TypeAlias = list[Resource]
+PatchType = Literal["merge", "json", "strategic", "apply"]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
+    object: Manifest
+
+
+class Kube:
+    """One identity at one API server. Use as an async context manager; `acting_as` shares the pool.
+
+    Every call raises ApiError (see kube.errors) for an answer that is a refusal, and Unreachable when none came.
+    """
+
+    def __init__(self, connection: Connection, field_manager: str = "fleetloop", user_agent: str = "fleetloop") -> None:
+        self.connection = connection
+        self.field_manager = field_manager
+        self._user_agent = user_agent
+        self._session: aiohttp.ClientSession | None = None
+        self._discovery = Discovery(self._fetch_discovery)
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ssl=self.connection.ssl_context())
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=aiohttp.ClientTimeout(total=None), headers={"User-Agent": self._user_agent}
+        )
+        self._slots = asyncio.Semaphore(POOL)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._session:
+            await self._session.close()
+
+    def acting_as(self, user: str, groups: tuple[str, ...] = ()) -> "Kube":
+        """The same server, as somebody else. An empty user is refused: it would mean our own rights."""
+        if not user:
+            raise ValueError("cannot act as an empty user")
+        return self._sharing(self.connection.acting_as(user, groups), self.field_manager)
+
+    def managing_as(self, field_manager: str) -> "Kube":
+        return self._sharing(self.connection, field_manager)
+
+    async def get(self, ref: ObjectRef) -> Manifest:
+        return await self._call("GET", await self._path(ref))
+
+    async def find(self, ref: ObjectRef) -> Manifest | None:
+        try:
+            return await self.get(ref)
+        except NotFound:
+            return None
+
+    async def list(
+        self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> Manifests:
+        items, _ = await self.list_with_version(api_version, kind, namespace, label_selector, field_selector)
+        return items
+
+    async def list_with_version(
+        self, api_version: str, kind: str, namespace: str = "", label_selector: str = "", field_selector: str = ""
+    ) -> tuple[Manifests, str]:
+        """All objects, in pages of 500, and the version to watch from. Items carry apiVersion and kind."""
+        resource = await self.resource_for(api_version, kind)
+        params = _selectors(label_selector, field_selector) | {"limit": str(PAGE)}
+        items: Manifests = []
+        while True:
+            page = await self._call("GET", resource.path(namespace), params=params)
+            items += [{"apiVersion": api_version, "kind": kind, **item} for item in page.get("items") or []]
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return items, metadata.get("resourceVersion") or ""
+            params["continue"] = metadata["continue"]
+
+    async def watch(
+        self,
+        api_version: str,
+        kind: str,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        resource_version: str = "",
+    ) -> AsyncIterator[WatchEvent]:
+        """One stream until the server ends it; bookmarks included. Raises Expired when the version is too old."""
+        resource = await self.resource_for(api_version, kind)
+        params = _selectors(label_selector, field_selector) | {"watch": "true", "allowWatchBookmarks": "true"}
+        if resource_version:
+            params["resourceVersion"] = resource_version
+        async with self._send("GET", resource.path(namespace), params=params) as response:
+            async for line in _lines(response.content):
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise error_of(int(event["object"].get("code") or 500), event["object"])
+                yield WatchEvent(event["type"], event["object"])
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        ref = ref_of(manifest)
+        resource = await self.resource_for(ref.api_version, ref.kind)
+        return await self._call("POST", resource.path(ref.namespace), params=self._manager(), body=manifest)
+
+    async def replace(self, manifest: Manifest) -> Manifest:
+        return await self._call("PUT", await self._path(ref_of(manifest)), params=self._manager(), body=manifest)
+
+    async def apply(self, manifest: Manifest, *, force: bool = True, dry_run: bool = False, field_manager: str = "") -> Manifest:
+        """Server-side apply. `dry_run`: what would be stored, storing nothing."""
+        params = {"fieldManager": field_manager or self.field_manager, "force": "true" if force else "false"}
+        if dry_run:
+            params["dryRun"] = "All"
+        path = await self._path(ref_of(manifest))
+        return await self._call("PATCH", path, params=params, body=manifest, content_type=PATCH_TYPES["apply"])
+
+    async def patch(
+        self,
+        ref: ObjectRef,
+        body: Any,
+        *,
+        subresource: str = "",
+        patch_type: PatchType = "merge",
+        field_manager: str = "",
+    ) -> Manifest:
+        params = {"fieldManager": field_manager or self.field_manager}
+        path = await self._path(ref, subresource)
+        return await self._call("PATCH", path, params=params, body=body, content_type=PATCH_TYPES[patch_type])
+
+    async def delete(
+        self, ref: ObjectRef, *, propagation: str = "Background", uid: str = "", grace_seconds: int | None = None
+    ) -> None:
+        """`uid`: only that very object; another of the same name is a Conflict."""
+        options: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        await self._call("DELETE", await self._path(ref), body=options)
+
+    async def server_version(self) -> dict[str, Any]:
+        return await self._call("GET", "/version")
+
+    async def raw(self, method: str, path: str, body: Any = None, params: dict[str, str] | None = None) -> tuple[int, bytes]:
+        """A request outside the object model (logs, reviews): status and body, refusals included."""
+        async with self._send(method, path, params=params, body=body, accept_errors=True) as response:
+            return response.status, await response.read()
+
+    @contextlib.asynccontextmanager
+    async def stream(self, path: str, params: dict[str, str] | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Lines of a long answer, as `logs?follow=true` gives."""
+        async with self._send("GET", path, params=params) as response:
+            yield _lines(response.content)
+
+    async def resource_for(self, api_version: str, kind: str) -> Resource:
+        return await self._discovery.resource_for(api_version, kind)
+
+    async def resources(self) -> Resources:
+        return await self._discovery.all()
+
+    def _sharing(self, connection: Connection, field_manager: str) -> "Kube":
+        other = Kube(connection, field_manager, self._user_agent)
+        other._session, other._slots, other._discovery = self._session, self._slots, self._discovery
+        return other
+
+    def _manager(self) -> dict[str, str]:
+        return {"fieldManager": self.field_manager}
+
+    async def _path(self, ref: ObjectRef, subresource: str = "") -> str:
+        resource = await self.resource_for(ref.api_version, ref.kind)
+        if resource.namespaced and not ref.namespace:
+            raise ApiError(400, "BadRequest", f"{ref} namespace not specified")
+        return resource.path(ref.namespace, ref.name, subresource)
+
+    async def _fetch_discovery(self, path: str) -> dict[str, Any]:
+        return await self._call("GET", path, accept=AGGREGATED)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> dict[str, Any]:
+        async with (
+            self._slots,
+            _bounded(REQUEST_TIMEOUT, method, path),
+            self._send(method, path, params=params, body=body, content_type=content_type, accept=accept) as response,
+        ):
+            decoded = orjson.loads(await response.read())
+            return decoded if isinstance(decoded, dict) else {"value": decoded}
+
+    @contextlib.asynccontextmanager
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: dict[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        accept_errors: bool = False,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        if self._session is None:
+            raise RuntimeError("Kube is used outside its context")
+        headers = [*self.connection.headers(), ("Accept", accept)]
+        data = None
+        if body is not None:
+            headers.append(("Content-Type", content_type))
+            data = orjson.dumps(body)
+        for attempt in range(THROTTLED_TRIES):
+            with _translated(method, path):
+                response = await self._session.request(
+                    method,
+                    self.connection.server + path,
+                    params=params,
+                    data=data,
+                    headers=headers,
+                    server_hostname=self.connection.tls_server_name or None,
+                    proxy=self.connection.proxy or None,
+                    allow_redirects=False,
+                )
+            if response.status != 429 or attempt == THROTTLED_TRIES - 1:
+                break
+            response.release()
+            await asyncio.sleep(float(response.headers.get("Retry-After") or 1))
+        async with response:
+            with _translated(method, path):
+                if response.status >= 400 and not accept_errors:
+                    raise error_of(response.status, _decoded(await response.read()))
+                yield response
+
+
+@contextlib.asynccontextmanager
+async def _bounded(seconds: float, method: str, path: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Unreachable(f"{method} {path}: no answer within {seconds:g}s") from error
+
+
+@contextlib.contextmanager
+def _translated(method: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except (aiohttp.ClientError, ConnectionError) as error:
+        raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
+    found = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {key: value for key, value in found.items() if value}
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: an event may be far larger than the reader's own line limit."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+    if rest:
+        yield rest

@@ -1,0 +1,65 @@
+"""Which kinds the API server serves, under which path. A cache that asks again for a kind it does not know."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fleetloop.kube.errors import KindUnknown
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One served kind: its REST path is `/api/v1/...` or `/apis/GROUP/VERSION/...`."""
+
+    api_version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        root = "/apis" if "/" in self.api_version else "/api"
+        scope = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
+        tail = "".join(f"/{part}" for part in (name, subresource) if part)
+        return f"{root}/{self.api_version}{scope}/{self.plural}{tail}"
+
+
+class Discovery:
+    """`fetch` gets one discovery document (a decoded APIGroupDiscoveryList) by path."""
+
+    def __init__(self, fetch: Callable[[str], Awaitable[dict[str, Any]]], known: list[Resource] | None = None) -> None:
+        self._fetch = fetch
+        self._resources = {(r.api_version, r.kind): r for r in known or []}
+
+    async def resource_for(self, api_version: str, kind: str) -> Resource:
+        """Raises KindUnknown after asking the server anew."""
+        if found := self._resources.get((api_version, kind)):
+            return found
+        await self.refresh()
+        if found := self._resources.get((api_version, kind)):
+            return found
+        raise KindUnknown(api_version, kind)
+
+    async def all(self) -> list[Resource]:
+        await self.refresh()
+        return list(self._resources.values())
+
+    async def refresh(self) -> None:
+        for path in ("/api", "/apis"):
+            for resource in resources_in(await self._fetch(path)):
+                self._resources[(resource.api_version, resource.kind)] = resource
+
+
+def resources_in(document: dict[str, Any]) -> list[Resource]:
+    """The kinds of one aggregated discovery document; subresources are left out."""
+    found = []
+    for group in document.get("items") or []:
+        name = (group.get("metadata") or {}).get("name") or ""
+        for version in group.get("versions") or []:
+            api_version = "/".join(filter(None, (name, version["version"])))
+            for item in version.get("resources") or []:
+                kind = (item.get("responseKind") or {}).get("kind")
+                if kind:
+                    found.append(Resource(api_version, kind, item["resource"], item.get("scope") == "Namespaced"))
+    return found

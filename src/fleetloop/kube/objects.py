@@ -1,0 +1,57 @@
+"""Foreign manifests: plain dictionaries, and the few questions asked of every one of them."""
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+Manifest: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectRef:
+    """Names one object; `namespace` is empty for cluster scope."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def group(self) -> str:
+        return group_of(self.api_version)
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What stays the same when the version changes: (group, kind, namespace, name)."""
+        return (self.group, self.kind, self.namespace, self.name)
+
+    def __str__(self) -> str:
+        """`Kind/namespace/name`, or `Kind/name` in cluster scope, as Flux prints objects."""
+        return "/".join(filter(None, (self.kind, self.namespace, self.name)))
+
+
+def group_of(api_version: str) -> str:
+    """`apps/v1` -> `apps`; `v1` -> the core group, an empty string."""
+    return api_version.rpartition("/")[0]
+
+
+def ref_of(manifest: Manifest) -> ObjectRef:
+    metadata = manifest.get("metadata") or {}
+    return ObjectRef(
+        str(manifest.get("apiVersion", "")),
+        str(manifest.get("kind", "")),
+        str(metadata.get("namespace") or ""),
+        str(metadata.get("name") or ""),
+    )
+
+
+def labels_of(manifest: Manifest) -> dict[str, str]:
+    return (manifest.get("metadata") or {}).get("labels") or {}
+
+
+def annotations_of(manifest: Manifest) -> dict[str, str]:
+    return (manifest.get("metadata") or {}).get("annotations") or {}
+
+
+def version_of(manifest: Manifest) -> int:
+    """resourceVersion as a number. Versions of one server compare as integers (Kubernetes 1.35 made it a promise)."""
+    return int((manifest.get("metadata") or {}).get("resourceVersion") or 0)
