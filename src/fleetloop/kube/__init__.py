@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyExists", "ApiError", "BadConnection", "Conflict", "Connection", "Expired", "Forbidden", "Impersonation", "Invalid",
-    "KindUnknown", "Kube", "Manifest", "NotFound", "ObjectRef", "Unreachable", "WatchEvent", "annotations_of", "from_document", "from_foreign_document",
-    "from_kubeconfig", "group_of", "in_cluster", "kubeconfig_paths", "labels_of", "ref_of", "version_of",
+    "KindUnknown", "Kube", "Manifest", "NotFound", "ObjectRef", "Unreachable", "WatchEvent", "annotations_of", "from_document",
+    "from_foreign_document", "from_kubeconfig", "group_of", "in_cluster", "kubeconfig_paths", "labels_of", "ref_of", "version_of",
 ]  # fmt: skip
 
 

@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias
 
@@ -34,6 +37,14 @@ PatchType = Literal["merge", "json", "strategic", "apply"]
 class WatchEvent:
     type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
     object: Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an apply would store; `started` is the server's clock, in whole seconds, when it was asked."""
+
+    object: Manifest
+    started: datetime
 
 
 class Kube:
@@ -131,11 +142,23 @@ class Kube:
 
     async def apply(self, manifest: Manifest, *, force: bool = True, dry_run: bool = False, field_manager: str = "") -> Manifest:
         """Server-side apply. `dry_run`: what would be stored, storing nothing."""
-        params = {"fieldManager": field_manager or self.field_manager, "force": "true" if force else "false"}
         if dry_run:
-            params["dryRun"] = "All"
+            return (await self.preview(manifest, force=force, field_manager=field_manager)).object
+        params = self._apply_params(force, field_manager)
         path = await self._path(ref_of(manifest))
         return await self._call("PATCH", path, params=params, body=manifest, content_type=PATCH_TYPES["apply"])
+
+    async def preview(self, manifest: Manifest, *, force: bool = True, field_manager: str = "") -> Preview:
+        """A dry run of `apply`, with the server's clock at the time."""
+        params = self._apply_params(force, field_manager) | {"dryRun": "All"}
+        path, started = await self._path(ref_of(manifest)), time.monotonic()
+        async with (
+            self._slots,
+            _bounded(REQUEST_TIMEOUT, "PATCH", path),
+            self._send("PATCH", path, params=params, body=manifest, content_type=PATCH_TYPES["apply"]) as response,
+        ):
+            answered = parsedate_to_datetime(response.headers["Date"])
+            return Preview(orjson.loads(await response.read()), answered - timedelta(seconds=time.monotonic() - started))
 
     async def patch(
         self,
@@ -185,6 +208,9 @@ class Kube:
         other = Kube(connection, field_manager, self._user_agent)
         other._session, other._slots, other._discovery = self._session, self._slots, self._discovery
         return other
+
+    def _apply_params(self, force: bool, field_manager: str) -> dict[str, str]:
+        return {"fieldManager": field_manager or self.field_manager, "force": "true" if force else "false"}
 
     def _manager(self) -> dict[str, str]:
         return {"fieldManager": self.field_manager}

@@ -1,0 +1,101 @@
+"""What is known of applied objects without asking: a watch for each kind in use keeps a verdict and a version, never the object.
+
+Feeds health waits and drift repair: every arrival is told to the listener with who wrote it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from fleetloop.kube.cache import Cache
+from fleetloop.kube.client import Kube
+from fleetloop.kube.kstatus import Health, health_of
+from fleetloop.kube.objects import Manifest, ObjectRef, version_of
+
+
+@dataclass(frozen=True, slots=True)
+class LiveObject:
+    """A seen version: its health, and the writers of its fields other than status, as managedFields tells them."""
+
+    namespace: str
+    name: str
+    version: int
+    generation: int
+    health: Health
+    writers: frozenset[str]
+
+
+Seen = Callable[[str, str, LiveObject | None, LiveObject | None], None]  # api_version, kind, old, new
+
+
+class LiveObjects:
+    """Owns one cache a kind. `run` holds their tasks; kinds are added when first used and dropped by `keep_only`."""
+
+    def __init__(self, kube: Kube, seen: Seen, disturbed: Callable[[str, Exception], None]) -> None:
+        self._kube = kube
+        self._seen = seen
+        self._disturbed = disturbed
+        self._caches: dict[tuple[str, str], Cache[LiveObject]] = {}
+        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        """Watches until cancelled."""
+        async with asyncio.TaskGroup() as self._group:
+            for key, cache in self._caches.items():
+                self._tasks[key] = self._group.create_task(cache.run())
+            await asyncio.get_running_loop().create_future()
+
+    def use(self, kinds: Iterable[tuple[str, str]]) -> None:
+        """Starts watching these (api_version, kind)."""
+        for key in kinds:
+            if key in self._caches:
+                continue
+            cache: Cache[LiveObject] = Cache(self._kube, *key, _live_object, _Listener(*key, self._seen, self._disturbed))
+            self._caches[key] = cache
+            if self._group:
+                self._tasks[key] = self._group.create_task(cache.run())
+
+    def keep_only(self, kinds: set[tuple[str, str]]) -> None:
+        for key in set(self._caches) - kinds:
+            del self._caches[key]
+            if task := self._tasks.pop(key, None):
+                task.cancel()
+
+    def find(self, ref: ObjectRef) -> LiveObject | None:
+        cache = self._caches.get((ref.api_version, ref.kind))
+        return cache.get(ref.namespace, ref.name) if cache else None
+
+    def is_synced(self, ref: ObjectRef) -> bool:
+        cache = self._caches.get((ref.api_version, ref.kind))
+        return bool(cache and cache.synced.is_set())
+
+
+@dataclass(frozen=True, slots=True)
+class _Listener:
+    api_version: str
+    kind: str
+    seen: Seen
+    tell_disturbed: Callable[[str, Exception], None]
+
+    def changed(self, old: LiveObject | None, new: LiveObject | None) -> None:
+        self.seen(self.api_version, self.kind, old, new)
+
+    def undecodable(self, manifest: Manifest, error: ValueError) -> None:
+        self.tell_disturbed(self.kind, error)
+
+    def disturbed(self, error: Exception) -> None:
+        self.tell_disturbed(self.kind, error)
+
+
+def _live_object(manifest: Manifest) -> LiveObject:
+    metadata = manifest["metadata"]
+    entries = metadata.get("managedFields") or []
+    return LiveObject(
+        namespace=metadata.get("namespace") or "",
+        name=metadata["name"],
+        version=version_of(manifest),
+        generation=int(metadata.get("generation") or 0),
+        health=health_of(manifest),
+        writers=frozenset(f"{e.get('manager')}@{e.get('time')}" for e in entries if not e.get("subresource")),
+    )

@@ -1,0 +1,47 @@
+"""Deletes what Git no longer has: in reverse order, only what still belongs to the owner, and tells what it could not delete.
+
+Flux: source-kustomize.md 8.9 (SK28).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fleetloop.kube.client import Kube
+from fleetloop.kube.errors import ApiError, NotFound
+from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.kube.stages import in_order
+from fleetloop.kube.switches import is_ignored, says
+
+
+@dataclass(slots=True)
+class Pruned:
+    """`lines`: `<object> deleted|skipped`; `refused`: objects that are still there, each with the server's reason."""
+
+    lines: list[str] = field(default_factory=list)
+    deleted: list[ObjectRef] = field(default_factory=list)
+    refused: dict[ObjectRef, str] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str:
+        reasons = [f"{ref} delete failed, errors: {reason};" for ref, reason in self.refused.items()]
+        return " ".join(reasons)
+
+
+async def prune(kube: Kube, refs: Sequence[ObjectRef], owns: Callable[[Manifest], bool]) -> Pruned:
+    """Already gone counts as deleted. An object of another owner, or one that says `prune: disabled`, is skipped."""
+    result = Pruned()
+    for ref in reversed(in_order(refs)):
+        try:
+            live = await kube.get(ref)
+            if not owns(live) or is_ignored(live) or says(live, "prune", "disabled"):
+                result.lines.append(f"{ref} skipped")
+                continue
+            await kube.delete(ref, uid=live["metadata"]["uid"])
+        except NotFound:
+            pass
+        except ApiError as error:
+            result.refused[ref] = error.message
+            continue
+        result.lines.append(f"{ref} deleted")
+        result.deleted.append(ref)
+    return result
