@@ -1,0 +1,277 @@
+"""Turns the table of verbs into click commands: groups, lazily loaded verbs, help, Go's flag grammar at every level.
+
+Flags may stand before and after the words they belong to, so every level parses what it knows into one dictionary of values,
+and the verb is built from that.
+"""
+
+import asyncio
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from fleetloop.cli.command import Choice, Command, build, shape_of
+from fleetloop.cli.context import Context, GlobalOptions
+from fleetloop.cli.errors import CliError, DeadlineExceeded, HelpAsked, UsageError
+from fleetloop.cli.goflags import BOOL, Flag, Values, parse_flags, quoted
+from fleetloop.cli.say import Say
+from fleetloop.cli.verbs import Group, Verb
+
+GLOBAL_FLAGS = shape_of(GlobalOptions).flags
+VERSION_FLAG = Flag("version", "v", "version", BOOL, False, "print the version")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """What has been read of the command line so far, shared by all levels."""
+
+    program: str
+    values: Values = field(default_factory=dict)
+    reported: set[str] = field(default_factory=set)  # deprecated flags that were already spoken of
+
+
+HELP_WIDTH = 120
+
+
+class _Level:
+    """What groups and verbs have in common: a list of flags and the way they are read."""
+
+    own_flags: Sequence[Flag]
+
+    def read(self, ctx: click.Context, words: list[str], *, stop_at_argument: bool) -> list[str]:
+        line: CommandLine = ctx.obj
+        flags = [*self.own_flags, *GLOBAL_FLAGS]
+        try:
+            rest = parse_flags(words, flags, line.values, stop_at_argument=stop_at_argument)
+        except UsageError:
+            if ctx.resilient_parsing:
+                return []
+            raise
+        except HelpAsked:
+            click.echo(ctx.get_help())
+            ctx.exit()
+        self._report_deprecated(line)
+        return rest
+
+    def _report_deprecated(self, line: CommandLine) -> None:
+        for flag in self.own_flags:
+            if flag.deprecated and flag.name in line.values and flag.name not in line.reported:
+                line.reported.add(flag.name)
+                print(f"Flag --{flag.name} has been deprecated, {flag.deprecated}")  # ⚠ CLI2: on stdout
+
+    def format_flags(self, formatter: click.HelpFormatter) -> None:
+        for title, flags in (("Flags", self.own_flags), ("Global Flags", GLOBAL_FLAGS)):
+            rows = [(_spelled(flag), _described(flag)) for flag in flags if not flag.deprecated]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(sorted(rows, key=lambda row: row[0].strip()))
+
+
+class VerbCommand(_Level, click.Command):
+    """One runnable command. `chosen` is the value of the sub-command that was picked, for verbs over kinds."""
+
+    def __init__(self, name: str, cls: type[Command], chosen: Any = None, short: str = "") -> None:
+        self._cls, self._chosen = cls, chosen
+        shape = shape_of(cls, chosen)
+        self.own_flags = shape.flags
+        self.takes, self.takes_many = shape.takes, shape.takes_many
+        text = inspect.getdoc(cls) or ""
+        super().__init__(name, help=text, short_help=short or text.partition("\n")[0], add_help_option=False)
+        self.context_settings = {"max_content_width": HELP_WIDTH}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = self.read(ctx, args, stop_at_argument=False)
+        return ctx.args
+
+    def invoke(self, ctx: click.Context) -> None:
+        line: CommandLine = ctx.obj
+        cx = Context(
+            program=line.program,
+            options=build(GlobalOptions, line.values, ()),
+            environment=os.environ,
+            say=Say(sys.stderr),
+            out=sys.stdout,
+            checks_namespace=self._cls.checks_namespace,
+        )
+        cx.warn_of_environment()
+        verb = build(self._cls, line.values, ctx.args, self._chosen)
+        verb.check()
+        if inspect.iscoroutinefunction(verb.run):
+            asyncio.run(_within(verb, cx))
+        else:
+            verb.run(cx)
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        words = [f"[{self.takes.rstrip('s')}]{'...' if self.takes_many else ''}"] if self.takes else []
+        return [*words, "[flags]"]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_flags(formatter)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write("\n" + (self.help or "").replace("fleetloop ", f"{ctx.obj.program} ") + "\n")
+
+
+class GroupCommand(_Level, click.Group):
+    """A word with sub-commands. ⚠ CLI1: alone, or before a word it does not know, it prints its help and succeeds."""
+
+    def __init__(self, name: str, group: Group, flags: Sequence[Flag] = ()) -> None:
+        self.own_flags = tuple(flags)
+        self._group = group
+        super().__init__(name, help=group.help, add_help_option=False, invoke_without_command=True, no_args_is_help=False)
+        self.context_settings = {"max_content_width": HELP_WIDTH}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(self._group.verbs)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for name, entry in self._group.verbs.items():
+            if cmd_name == name or cmd_name in entry.aliases:
+                return command_of(name, entry)
+        return None
+
+    def short_help_of(self, name: str) -> str:
+        return self._group.verbs[name].help
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        rest = self.read(ctx, args, stop_at_argument=True)
+        ctx._protected_args, ctx.args = rest[:1], rest[1:]
+        return ctx.args
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        found = self.get_command(ctx, args[0])
+        return (found.name if found else None), found, args[1:]
+
+    def invoke(self, ctx: click.Context) -> None:
+        words = [*ctx._protected_args, *ctx.args]
+        name, command, rest = self.resolve_command(ctx, words) if words else (None, None, [])
+        if command is None:
+            self.without_command(ctx, words)
+            return
+        with command.make_context(name, rest, parent=ctx) as sub:
+            command.invoke(sub)
+
+    def without_command(self, ctx: click.Context, words: list[str]) -> None:
+        self.read(ctx, words, stop_at_argument=False)  # flags after an unknown word are still checked
+        click.echo(ctx.get_help())
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return ["[command]"]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, self.short_help_of(name)) for name in self.list_commands(ctx)]
+        if rows:
+            with formatter.section("Available Commands"):
+                formatter.write_dl(rows)
+        self.format_flags(formatter)
+
+
+class KindGroup(GroupCommand):
+    """A verb over kinds: each choice of its subject is a sub-command, with groups where the choices have two words."""
+
+    def __init__(self, name: str, cls: type[Command], choices: Sequence[Choice], depth: int = 0, help: str = "") -> None:
+        self._cls, self._choices, self._depth = cls, choices, depth
+        text = help or (inspect.getdoc(cls) or "")
+        super().__init__(name, Group(text), shape_of(cls).flags)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({choice.words[self._depth] for choice in self._choices})
+
+    def short_help_of(self, name: str) -> str:
+        below = [choice for choice in self._choices if choice.words[self._depth] == name]
+        return below[0].help if self._is_leaf(below) else f"{(self.help or '').partition(chr(10))[0].split(' ')[0]} {name}"
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for name in self.list_commands(ctx):
+            below = [choice for choice in self._choices if choice.words[self._depth] == name]
+            if self._is_leaf(below):
+                if cmd_name == name or cmd_name in below[0].aliases:
+                    return VerbCommand(name, self._cls, below[0].value, below[0].help)
+            elif cmd_name in {name, name.removesuffix("s")}:  # `get sources`, `get source`
+                return KindGroup(name, self._cls, below, self._depth + 1, self.short_help_of(name))
+        return None
+
+    def _is_leaf(self, choices: Sequence[Choice]) -> bool:
+        return len(choices[0].words) == self._depth + 1
+
+
+class Program(GroupCommand):
+    """The root: knows `--version` and `help`, and refuses a word it does not know."""
+
+    def __init__(self, name: str, verbs: dict[str, Verb | Group], version: str) -> None:
+        super().__init__(name, Group("Build, bootstrap and keep a fleet of clusters equal to Git.", verbs), [VERSION_FLAG])
+        self._version = version
+
+    def invoke(self, ctx: click.Context) -> None:
+        if ctx.obj.values.pop(VERSION_FLAG.name, False) and not ctx._protected_args:
+            click.echo(f"{ctx.obj.program} version {self._version}")
+        elif ctx._protected_args == ["help"]:
+            self._help(ctx, ctx.args)
+        else:
+            super().invoke(ctx)
+
+    def without_command(self, ctx: click.Context, words: list[str]) -> None:
+        if words:
+            raise UsageError(f"unknown command {quoted(words[0])} for {quoted(ctx.obj.program)}{self._suggestion(ctx, words[0])}")
+        super().without_command(ctx, words)
+
+    def _help(self, ctx: click.Context, words: list[str]) -> None:
+        """`help get sources`: the help of the deepest command the words name."""
+        if words and self.get_command(ctx, words[0]):
+            ctx._protected_args, ctx.args = words[:1], [*words[1:], "--help"]
+            super().invoke(ctx)
+        else:
+            click.echo(ctx.get_help())
+
+    def _suggestion(self, ctx: click.Context, word: str) -> str:
+        import difflib
+
+        close = difflib.get_close_matches(word, self.list_commands(ctx), cutoff=0.7)
+        return "\n\nDid you mean this?\n" + "".join(f"\t{name}\n" for name in close) if close else ""
+
+
+def command_of(name: str, entry: Verb | Group) -> click.Command:
+    """The click command of a table entry; imports the entry's file."""
+    if isinstance(entry, Group):
+        return GroupCommand(name, entry, shape_of(_class_at(entry.options)).flags if entry.options else ())
+    cls = _class_at(entry.path)
+    choices = shape_of(cls).choices
+    return KindGroup(name, cls, choices) if choices else VerbCommand(name, cls, short=entry.help)
+
+
+async def _within(verb: Command, cx: Context) -> None:
+    """`--timeout` bounds the whole verb."""
+    running = verb.run(cx)
+    if running is None:
+        return
+    try:
+        async with asyncio.timeout(cx.remaining()):
+            await running
+    except TimeoutError:
+        raise DeadlineExceeded from None
+
+
+def _class_at(path: str) -> Any:
+    file, _, name = path.partition(":")
+    try:
+        return getattr(importlib.import_module(f"fleetloop.cli.{file}"), name)
+    except ModuleNotFoundError as error:
+        if error.name == f"fleetloop.cli.{file}":
+            raise CliError(f"{name} is not part of this installation") from None
+        raise
+
+
+def _spelled(flag: Flag) -> str:
+    short = f"-{flag.short}, " if flag.short else "    "
+    return f"{short}--{flag.name}" + ("" if flag.is_switch else f" {flag.type.name}")
+
+
+def _described(flag: Flag) -> str:
+    if flag.default is None or flag.default == flag.type.zero:
+        return flag.help
+    return f"{flag.help} (default {flag.type.show(flag.default)})"

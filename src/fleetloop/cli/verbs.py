@@ -1,0 +1,77 @@
+"""The table of verbs: what exists, in which file, and one line about each. A verb's file is imported when it is invoked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """`path` is `file:Class` under fleetloop.cli."""
+
+    path: str
+    help: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`options` is `file:Class` of flags that may stand before the sub-command; the sub-commands declare them too."""
+
+    help: str
+    verbs: Mapping[str, "Verb | Group"] = field(default_factory=dict)
+    options: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+VERBS: dict[str, Verb | Group] = {
+    "bootstrap": Group(
+        "Deploy the controllers on a cluster the GitOps way",
+        {
+            "bitbucket-server": Verb("bootstrap:BitbucketServer", "From a Bitbucket Server repository"),
+            "git": Verb("bootstrap:Git", "From any Git repository"),
+            "gitea": Verb("bootstrap:Gitea", "From a Gitea repository"),
+            "github": Verb("bootstrap:GitHub", "From a GitHub repository"),
+            "gitlab": Verb("bootstrap:GitLab", "From a GitLab repository"),
+        },
+        options="bootstrap:BootstrapOptions",
+    ),
+    "check": Verb("check:Check", "Check requirements and installation"),
+    "completion": Verb("completion:Completion", "Generate completion scripts for various shells"),
+    "create": Group(
+        "Create or update sources and resources",
+        {
+            "fleet": Verb("create_fleet:CreateFleet", "Write the repositories of a new fleet"),
+            "kustomization": Verb("create_kustomization:CreateKustomization", "Create or update a Kustomization", ("ks",)),
+            "source": Group(
+                "Create or update sources",
+                {"git": Verb("create_source_git:CreateSourceGit", "Create or update a GitRepository source")},
+                options="create_source_git:SourceOptions",
+            ),
+            "tenant": Verb("create_tenant:CreateTenant", "Create or update a tenant"),
+        },
+        options="create:CreateOptions",
+    ),
+    "delete": Verb("delete:Delete", "Delete sources and resources"),
+    "demo": Verb("demo:Demo", "Run a whole fleet on this machine"),
+    "events": Verb("events:Events", "Display events of the resources"),
+    "export": Verb("export:Export", "Export resources in YAML format"),
+    "get": Verb("get:Get", "Get the resources and their status"),
+    "install": Verb("install:Install", "Install or upgrade the controllers"),
+    "local": Group(
+        "Run clusters on this machine",
+        {
+            "down": Verb("local:Down", "Stop a local cluster, keeping its data"),
+            "reset": Verb("local:Reset", "Stop a local cluster and remove its data"),
+            "status": Verb("local:Status", "Show the local clusters"),
+            "up": Verb("local:Up", "Start a local cluster"),
+        },
+    ),
+    "logs": Verb("logs:Logs", "Display formatted logs of the controllers"),
+    "reconcile": Verb("reconcile:Reconcile", "Reconcile sources and resources"),
+    "resume": Verb("resume:Resume", "Resume suspended resources"),
+    "serve": Verb("serve:Serve", "Run a controller; what the Deployments in a cluster start"),
+    "suspend": Verb("suspend:Suspend", "Suspend resources"),
+    "tree": Verb("tree:Tree", "Print the resources reconciled by a Kustomization"),
+    "uninstall": Verb("uninstall:Uninstall", "Remove the controllers and their resources"),
+    "version": Verb("version:Version", "Print the client and controllers versions"),
+}
