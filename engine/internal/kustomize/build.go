@@ -1,0 +1,153 @@
+// Package kustomize turns a source tree and the settings of a Kustomization into objects. It runs kustomize as a library:
+// no plugins, no Helm, no programs except git for remote bases where these are allowed.
+package kustomize
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/kustomize/kyaml/openapi"
+	"sigs.k8s.io/yaml"
+)
+
+// BuildArgs are the arguments of the verb kustomize.build.
+type BuildArgs struct {
+	Root             string            `json:"root"` // absolute path of the source tree
+	Path             string            `json:"path"` // of the kustomization, below root
+	Settings         Settings          `json:"settings"`
+	Overlay          map[string][]byte `json:"overlay"` // path below root -> content (base64) that replaces the file's
+	AllowRemoteBases bool              `json:"allowRemoteBases"`
+	MaxObjects       int               `json:"maxObjects"` // 0: no limit
+	MaxBytes         int               `json:"maxBytes"`   // of all objects as JSON; 0: no limit
+}
+
+// BuildResult has the objects in kustomize's order.
+type BuildResult struct {
+	Objects []json.RawMessage `json:"objects"`
+}
+
+// kustomize keeps the OpenAPI schema in package variables. Builds that name a schema of their own run alone, between two
+// resets; all others share the built-in one and run side by side.
+var (
+	schema      sync.RWMutex
+	loadBuiltin sync.Once
+)
+
+var errOwnSchema = errors.New("the build names an OpenAPI schema")
+
+// Build is the verb kustomize.build. Contract: source-kustomize.md 8.3, 8.4.
+func Build(ctx context.Context, args BuildArgs) (BuildResult, error) {
+	objects, err := buildShared(ctx, args)
+	if errors.Is(err, errOwnSchema) {
+		objects, err = buildAlone(ctx, args)
+	}
+	if ctx.Err() != nil {
+		return BuildResult{}, ctx.Err()
+	}
+	if err != nil {
+		return BuildResult{}, err
+	}
+	result, err := expand(objects, args)
+	return BuildResult{Objects: result}, err
+}
+
+func buildShared(ctx context.Context, args BuildArgs) (resmap.ResMap, error) {
+	schema.RLock()
+	defer schema.RUnlock()
+	loadBuiltin.Do(func() { openapi.Schema() }) // later reads of the schema find it complete, and need no lock
+	return build(ctx, args, true)
+}
+
+func buildAlone(ctx context.Context, args BuildArgs) (resmap.ResMap, error) {
+	schema.Lock()
+	defer schema.Unlock()
+	openapi.ResetOpenAPI()
+	defer func() {
+		openapi.ResetOpenAPI()
+		openapi.Schema()
+	}()
+	return build(ctx, args, false)
+}
+
+func build(ctx context.Context, args BuildArgs, shared bool) (resmap.ResMap, error) {
+	clones := ""
+	if args.AllowRemoteBases {
+		clones = os.TempDir()
+	}
+	files, err := newBoundedFS(ctx, args.Root, clones)
+	if err != nil {
+		return nil, fmt.Errorf("source tree: %w", err)
+	}
+	dir, err := locate(files, args)
+	if err != nil {
+		return nil, err
+	}
+	for path, content := range args.Overlay {
+		files.put(filepath.Join(files.root, path), content)
+	}
+	// kustomize tries another way after a failed read and may report only that; the first refusal is the cause.
+	var refusal error
+	files.inspect = func(path string, content []byte) error {
+		if err := inspect(path, content, args.AllowRemoteBases, shared); err != nil && refusal == nil {
+			refusal = err
+		}
+		return refusal
+	}
+	if err := amend(files, dir, args.Settings); err != nil {
+		return nil, errors.Join(err)
+	}
+	options := &krusty.Options{
+		LoadRestrictions: types.LoadRestrictionsNone, // boundedFS is the restriction
+		PluginConfig:     types.DisabledPluginConfig(),
+	}
+	objects, err := krusty.MakeKustomizer(options).Run(files, dir)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return objects, err
+}
+
+func locate(files *boundedFS, args BuildArgs) (string, error) {
+	dir := filepath.Join(files.root, filepath.Join("/", args.Path))
+	resolved, err := files.real(dir)
+	if err != nil {
+		var missing *os.PathError
+		if errors.As(err, &missing) {
+			err = &os.PathError{Op: "stat", Path: dir, Err: missing.Err}
+		}
+		return "", fmt.Errorf("kustomization path not found: %w", err)
+	}
+	if !files.IsDir(resolved) {
+		return "", fmt.Errorf("kustomization path '%s' is not a directory", dir)
+	}
+	return resolved, nil
+}
+
+func inspect(path string, content []byte, allowRemote, shared bool) error {
+	if err := checkAliases(path, content); err != nil {
+		return err
+	}
+	if !isKustomizationFile(path) {
+		return nil
+	}
+	if shared && namesSchema(content) {
+		return errOwnSchema
+	}
+	return checkRemote(path, content, allowRemote)
+}
+
+func namesSchema(content []byte) bool {
+	var k struct {
+		OpenAPI map[string]any `json:"openapi"`
+	}
+	return strings.Contains(string(content), "openapi") && (yaml.Unmarshal(content, &k) != nil || len(k.OpenAPI) > 0)
+}

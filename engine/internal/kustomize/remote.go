@@ -1,0 +1,121 @@
+package kustomize
+
+import (
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/kustomize/api/konfig"
+	"sigs.k8s.io/kustomize/api/types"
+	"sigs.k8s.io/yaml"
+)
+
+// userAtHost matches the scp-like form of a Git address, git@host:path.
+var userAtHost = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9-]*@[^/]*:`)
+
+func isKustomizationFile(path string) bool {
+	return slices.Contains(konfig.RecognizedKustomizationFileNames(), filepath.Base(path))
+}
+
+// checkRemote refuses the remote references of one kustomization file that may not be followed, before kustomize starts
+// to. Files that do not parse are left to kustomize, which has the better message.
+func checkRemote(path string, content []byte, allowed bool) error {
+	var k types.Kustomization
+	if !isKustomizationFile(path) || yaml.Unmarshal(content, &k) != nil {
+		return nil
+	}
+	for _, reference := range references(&k) {
+		if !isRemote(reference) {
+			continue
+		}
+		if !allowed {
+			return fmt.Errorf("remote base '%s' in '%s' refused: remote bases are disabled", shown(reference), path)
+		}
+		if err := checkReference(reference); err != nil {
+			return fmt.Errorf("remote base '%s' in '%s' refused: %w", shown(reference), path, err)
+		}
+	}
+	return nil
+}
+
+// references are all the strings of a kustomization that kustomize would hand to a loader.
+func references(k *types.Kustomization) []string {
+	all := slices.Concat(k.Resources, k.Components, k.Bases, k.Crds, k.Configurations, k.Generators, k.Transformers, k.Validators)
+	all = append(all, k.OpenAPI["path"])
+	for _, patch := range slices.Concat(k.Patches, k.PatchesJson6902) {
+		all = append(all, patch.Path)
+	}
+	for _, patch := range k.PatchesStrategicMerge {
+		all = append(all, string(patch))
+	}
+	for _, replacement := range k.Replacements {
+		all = append(all, replacement.Path)
+	}
+	var sources []types.KvPairSources
+	for _, generator := range k.ConfigMapGenerator {
+		sources = append(sources, generator.KvPairSources)
+	}
+	for _, generator := range k.SecretGenerator {
+		sources = append(sources, generator.KvPairSources)
+	}
+	for _, source := range sources {
+		all = append(all, source.EnvSource)
+		all = append(all, source.EnvSources...)
+		for _, file := range source.FileSources {
+			_, path, named := strings.Cut(file, "=")
+			if !named {
+				path = file
+			}
+			all = append(all, path)
+		}
+	}
+	return all
+}
+
+func isRemote(reference string) bool {
+	if strings.Contains(reference, "\n") { // inline YAML
+		return false
+	}
+	lower := strings.ToLower(reference)
+	for _, prefix := range []string{"git::", "github.com/", "github.com:", "http://", "https://", "ssh://", "file://"} {
+		if strings.HasPrefix(lower, prefix) {
+			return true
+		}
+	}
+	return userAtHost.MatchString(reference)
+}
+
+// checkReference: a revision or host that begins with "-" would be an option to git; file:// would read other trees.
+func checkReference(reference string) error {
+	address, query, _ := strings.Cut(reference, "?")
+	lower := strings.TrimPrefix(strings.ToLower(address), "git::")
+	if strings.HasPrefix(lower, "file://") {
+		return fmt.Errorf("local repositories cannot be remote bases")
+	}
+	for _, part := range strings.FieldsFunc(lower, func(r rune) bool { return strings.ContainsRune("/@:", r) }) {
+		if strings.HasPrefix(part, "-") {
+			return fmt.Errorf("'%s' begins with '-'", part)
+		}
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return fmt.Errorf("query: %w", err)
+	}
+	for _, key := range []string{"ref", "version"} {
+		if revision := values.Get(key); strings.HasPrefix(revision, "-") {
+			return fmt.Errorf("%s '%s' begins with '-'", key, revision)
+		}
+	}
+	return nil
+}
+
+// shown leaves out what may be a password.
+func shown(reference string) string {
+	if parsed, err := url.Parse(reference); err == nil && parsed.User != nil {
+		return parsed.Redacted()
+	}
+	return reference
+}

@@ -1,0 +1,152 @@
+package rpc
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"sync"
+)
+
+// maxWaiting bounds the calls that are accepted and not yet answered, so that a parent gone wild cannot fill the memory.
+const maxWaiting = 4096
+
+// Handler is a verb without its types.
+type Handler func(ctx context.Context, args json.RawMessage) (json.RawMessage, error)
+
+// Verb gives a typed function the shape of a Handler. Unknown argument names are errors: they are misspelt ones.
+func Verb[Args, Result any](run func(context.Context, Args) (Result, error)) Handler {
+	return func(ctx context.Context, raw json.RawMessage) (json.RawMessage, error) {
+		var args Args
+		if len(raw) > 0 {
+			decoder := json.NewDecoder(bytes.NewReader(raw))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(&args); err != nil {
+				return nil, fmt.Errorf("arguments: %w", err)
+			}
+		}
+		result, err := run(ctx, args)
+		if err != nil {
+			return nil, err
+		}
+		var out bytes.Buffer
+		encoder := json.NewEncoder(&out)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(result); err != nil {
+			return nil, fmt.Errorf("result: %w", err)
+		}
+		return out.Bytes(), nil
+	}
+}
+
+// Server answers the calls of one parent.
+type Server struct {
+	verbs map[string]Handler
+	slots chan struct{} // one for each verb that runs
+
+	writing sync.Mutex
+	out     io.Writer
+
+	mu      sync.Mutex
+	cancels map[uint64]context.CancelFunc
+}
+
+// NewServer runs at most `parallel` verbs at a time; further calls wait for a slot.
+func NewServer(verbs map[string]Handler, parallel int, out io.Writer) *Server {
+	return &Server{
+		verbs:   verbs,
+		slots:   make(chan struct{}, parallel),
+		out:     out,
+		cancels: map[uint64]context.CancelFunc{},
+	}
+}
+
+// Serve reads calls until the stream ends, then cancels what still runs and returns without waiting for it: the process
+// is about to end. A broken frame is an error, since nothing after it can be understood.
+func (s *Server) Serve(in io.Reader) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		body, err := ReadFrame(in)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read a call: %w", err)
+		}
+		var request Request
+		if err := json.Unmarshal(body, &request); err != nil {
+			return fmt.Errorf("decode a call: %w", err)
+		}
+		s.accept(ctx, request)
+	}
+}
+
+func (s *Server) accept(ctx context.Context, request Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if request.Verb == "cancel" {
+		if cancel, ok := s.cancels[request.ID]; ok {
+			cancel()
+		}
+		return
+	}
+	if len(s.cancels) >= maxWaiting {
+		s.answer(Reply{ID: request.ID, Error: fmt.Sprintf("more than %d calls in flight", maxWaiting)})
+		return
+	}
+	callCtx, cancel := context.WithCancel(ctx)
+	s.cancels[request.ID] = cancel
+	go func() { // owned by the call: ends with its answer
+		defer s.forget(request.ID)
+		result, err := s.run(callCtx, request)
+		if err != nil {
+			s.answer(Reply{ID: request.ID, Error: err.Error()})
+			return
+		}
+		s.answer(Reply{ID: request.ID, Result: result})
+	}()
+}
+
+func (s *Server) forget(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancels[id]()
+	delete(s.cancels, id)
+}
+
+func (s *Server) run(ctx context.Context, request Request) (result json.RawMessage, err error) {
+	handler, ok := s.verbs[request.Verb]
+	if !ok {
+		return nil, fmt.Errorf("no verb %q here", request.Verb)
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("%s: internal error: %v", request.Verb, cause)
+			debug.PrintStack()
+		}
+	}()
+	return handler(ctx, request.Args)
+}
+
+func (s *Server) answer(reply Reply) {
+	body, err := json.Marshal(reply)
+	if err == nil && len(body) > MaxFrame {
+		err = fmt.Errorf("result of %d bytes is larger than the limit of %d", len(body), MaxFrame)
+	}
+	if err != nil {
+		body, _ = json.Marshal(Reply{ID: reply.ID, Error: err.Error()})
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	_ = WriteFrame(s.out, body) // a parent that is gone closes our input too
+}

@@ -1,0 +1,5 @@
+"""The one thing that goes wrong with a build: its sources do not make objects."""
+
+
+class BuildError(Exception):
+    """The message is for users, in the contract's words; it holds no secret."""

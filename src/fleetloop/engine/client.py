@@ -1,0 +1,183 @@
+"""Talks to one engine process. Knows frames and deadlines; which process for which verb is the business of `engines`."""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import signal
+from asyncio.subprocess import PIPE, Process
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from fleetloop.engine.errors import EngineError, EngineGone, EngineTimeout
+
+MAX_FRAME = 256 << 20  # bytes; internal/rpc/frame.go holds the same number
+EXIT_MEMORY = 70  # internal/worker/worker.go
+
+log = logging.getLogger(__name__)
+
+
+def frame(message: Mapping[str, object]) -> bytes:
+    """Length and JSON. Raises EngineError when it is too large."""
+    body = orjson.dumps(message)
+    if len(body) > MAX_FRAME:
+        raise EngineError(f"call of {len(body)} bytes is larger than the limit of {MAX_FRAME}")
+    return len(body).to_bytes(4) + body
+
+
+class Engine:
+    """Calls to one process: many in flight, answers matched by id.
+
+    Somebody awaits `run` for as long as the engine is used. A call that times out or is cancelled is cancelled in the
+    process too; if it has not ended there after `grace` seconds the process is killed, since Go code cannot be stopped.
+    """
+
+    def __init__(self, process: Process, in_flight: int, grace: float) -> None:
+        self._process, self._grace = process, grace
+        self._slots = asyncio.Semaphore(in_flight)
+        self._ids = itertools.count(1)
+        self._calls: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._leaving: dict[int, asyncio.TimerHandle] = {}  # cancelled calls that have not answered
+        self._complaints: deque[str] = deque(maxlen=20)
+        self._end: str | None = None  # why the process was or will be gone
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], environment: Mapping[str, str], in_flight: int = 256, grace: float = 5.0
+    ) -> "Engine":
+        """Raises OSError. The process is a session of its own, so that its children end with it."""
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment, cwd="/", start_new_session=True
+        )
+        return cls(process, in_flight, grace)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_usable(self) -> bool:
+        return self._end is None
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._calls and not self._leaving
+
+    async def call(self, verb: str, timeout: float, **args: object) -> Any:
+        """The verb's result. Raises EngineError (it refused), EngineTimeout after `timeout` seconds, EngineGone."""
+        try:
+            async with asyncio.timeout(timeout), self._slots:
+                return await self._call(verb, args)
+        except TimeoutError as late:
+            raise EngineTimeout(f"{verb} did not end within {timeout:g} s") from late
+
+    async def _call(self, verb: str, args: Mapping[str, object]) -> Any:
+        if self._end is not None:
+            raise EngineGone(self._end)
+        call_id = next(self._ids)
+        message = frame({"id": call_id, "verb": verb, "args": args})
+        answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
+        try:
+            self._write(message)
+            await self._drain()
+            reply = await answer
+        except asyncio.CancelledError:
+            self._abandon(call_id)
+            raise
+        finally:
+            del self._calls[call_id]
+        if "error" in reply:
+            raise EngineError(reply["error"])
+        return reply["result"]
+
+    def close(self) -> None:
+        """Lets the process end by itself; calls in flight are lost."""
+        self._end = self._end or "the engine was stopped"
+        assert self._process.stdin
+        self._process.stdin.close()
+
+    def kill(self, reason: str) -> None:
+        """Ends the process and its children at once. Calls in flight raise EngineGone(reason)."""
+        self._end = self._end or reason
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def run(self) -> None:
+        """Reads until the process ended; then every open call has failed with EngineGone. Cancelling it kills."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._read_replies())
+                tasks.create_task(self._read_complaints())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._grace):  # it closed its streams, so it is ending
+                    await self._process.wait()
+        finally:
+            if self._process.returncode is None:
+                self.kill("the engine was stopped")
+            self._conclude(await self._process.wait())
+
+    async def _read_replies(self) -> None:
+        assert self._process.stdout
+        reader = self._process.stdout
+        try:
+            while True:
+                size = int.from_bytes(await reader.readexactly(4))
+                reply = orjson.loads(await reader.readexactly(size))
+                if timer := self._leaving.pop(reply["id"], None):
+                    timer.cancel()
+                if (call := self._calls.get(reply["id"])) and not call.done():
+                    call.set_result(reply)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+
+    async def _read_complaints(self) -> None:
+        assert self._process.stderr
+        try:
+            while line := await self._process.stderr.readline():
+                text = line.decode(errors="replace").rstrip()
+                self._complaints.append(text)
+                log.debug("engine: %s", text)
+        except (ValueError, ConnectionError):  # a line without end
+            self.kill("the engine wrote an endless line")
+
+    def _conclude(self, code: int) -> None:
+        self._end = self._end or ended(code, self._complaints)
+        for timer in self._leaving.values():
+            timer.cancel()
+        self._leaving.clear()
+        for call in self._calls.values():
+            if not call.done():
+                call.set_exception(EngineGone(self._end))
+
+    def _abandon(self, call_id: int) -> None:
+        if not self.is_usable:
+            return
+        reason = f"the engine was killed: a cancelled call went on for {self._grace:g} s"
+        self._leaving[call_id] = asyncio.get_running_loop().call_later(self._grace, self.kill, reason)
+        self._write(frame({"id": call_id, "verb": "cancel"}))
+
+    def _write(self, message: bytes) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(message)
+
+    async def _drain(self) -> None:
+        assert self._process.stdin
+        try:
+            await self._process.stdin.drain()
+        except ConnectionError:
+            return  # `run` notices too, and knows why
+
+
+def ended(code: int, complaints: Sequence[str]) -> str:
+    """A sentence for the people whose calls were lost."""
+    if code == EXIT_MEMORY:
+        return "the engine ended: " + (complaints[-1].removeprefix("engine: ") if complaints else "memory limit passed")
+    telling = ("fatal error:", "panic:", "engine:", "runtime:")
+    cause = next((line for line in complaints if line.startswith(telling)), "")
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return f"the engine ended with {how}" + (f": {cause}" if cause else "")

@@ -1,0 +1,98 @@
+"""The engine processes of one program of ours: each started on first need, ended when idle, started again when it died."""
+
+import asyncio
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fleetloop.engine.client import Engine
+from fleetloop.engine.errors import EngineGone
+from fleetloop.engine.programs import EngineSettings, Family, command_of, environment_of
+
+
+class Engines:
+    """A family of verbs -> its process. An async context manager; one event loop owns it.
+
+    A call during which its process dies raises EngineGone; the next call starts a new process.
+    """
+
+    def __init__(self, settings: EngineSettings | None = None) -> None:
+        self._settings = settings or EngineSettings()
+        self._tasks = asyncio.TaskGroup()
+        self._running: dict[Family, Engine] = {}
+        self._starting = {family: asyncio.Lock() for family in Family}
+        self._idle: dict[Family, asyncio.TimerHandle] = {}
+        self._private: set[Engine] = set()
+        self._scratch = tempfile.TemporaryDirectory(prefix="fleetloop-engine-", ignore_cleanup_errors=True)
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for timer in self._idle.values():
+            timer.cancel()
+        for engine in (*self._running.values(), *self._private):
+            engine.kill("the engine was stopped")
+        try:
+            await self._tasks.__aexit__(kind, error, trace)
+        finally:
+            self._scratch.cleanup()
+
+    async def call(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
+        """The verb's result. Raises EngineError, EngineTimeout (`timeout` in seconds), EngineGone, EngineMissing."""
+        engine = await self._engine(family)
+        try:
+            return await engine.call(verb, timeout, **args)
+        finally:
+            self._watch_idleness(family)
+
+    async def call_alone(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
+        """As `call`, in a process of its own: for what was in flight when a process died, innocent or not."""
+        engine = await self._start(family)
+        self._private.add(engine)
+        try:
+            return await engine.call(verb, timeout, **args)
+        finally:
+            self._private.discard(engine)
+            engine.kill("the engine was stopped")
+
+    def pid_of(self, family: Family) -> int | None:
+        """The process of a family, if one runs. For tests and metrics."""
+        engine = self._running.get(family)
+        return engine.pid if engine and engine.is_usable else None
+
+    async def _engine(self, family: Family) -> Engine:
+        async with self._starting[family]:
+            engine = self._running.get(family)
+            if engine is None or not engine.is_usable:
+                engine = self._running[family] = await self._start(family)
+            return engine
+
+    async def _start(self, family: Family) -> Engine:
+        command = command_of(family, self._settings)
+        environment = environment_of(family, self._settings, Path(self._scratch.name))
+        try:
+            engine = await Engine.start(command, environment, self._settings.in_flight, self._settings.grace)
+        except OSError as error:
+            raise EngineGone(f"the engine could not be started: {error}") from error
+        self._tasks.create_task(engine.run(), name=f"engine {family}")
+        return engine
+
+    def _watch_idleness(self, family: Family) -> None:
+        if timer := self._idle.pop(family, None):
+            timer.cancel()
+        loop = asyncio.get_running_loop()
+        self._idle[family] = loop.call_later(self._settings.idle, self._end_if_idle, family)
+
+    def _end_if_idle(self, family: Family) -> None:
+        del self._idle[family]
+        engine = self._running.get(family)
+        if engine is None:
+            return
+        if not engine.is_idle:
+            self._watch_idleness(family)
+            return
+        del self._running[family]
+        engine.close()

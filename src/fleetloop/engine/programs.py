@@ -1,0 +1,73 @@
+"""Which program serves which family of verbs, and with what surroundings. Starts nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from fleetloop.engine.errors import EngineMissing
+
+BIN = Path(__file__).parents[1] / "_bin"
+NOWHERE = "/nonexistent"  # for HOME and temp folders of verbs that must not have any
+
+
+class Family(StrEnum):
+    """Verbs that live in one process. What is linked into a program is paid for at rest, hence several."""
+
+    BUILD = "build"  # kustomize, substitution, CEL, semver, YAML; no network
+    REMOTE = "remote"  # the same program with network and git, for remote bases
+    SOPS = "sops"
+
+
+PROGRAMS = {
+    Family.BUILD: "fleetloop-engine-build",
+    Family.REMOTE: "fleetloop-engine-build",
+    Family.SOPS: "fleetloop-engine-sops",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """`memory` in MiB a process, `grace` seconds for a cancelled verb to end, `idle` seconds to a needless process's end.
+
+    `environment` reaches the REMOTE family alone: PATH, proxies, certificate files.
+    """
+
+    memory: int = 512
+    parallel: int = 0  # verbs at a time in a process; 0: one per core
+    in_flight: int = 256  # calls of a process at a time; more wait here
+    grace: float = 5.0
+    idle: float = 300.0
+    environment: Mapping[str, str] = field(default_factory=dict)
+    bin: Path = BIN
+
+
+def program_of(family: Family, settings: EngineSettings) -> Path:
+    """The program's path. Raises EngineMissing."""
+    path = settings.bin / PROGRAMS[family]
+    if not path.is_file():
+        raise EngineMissing(f"engine program {path.name} is not built (looked in {path.parent}); run: python hatch_build.py")
+    return path
+
+
+def command_of(family: Family, settings: EngineSettings) -> list[str]:
+    command = [str(program_of(family, settings)), f"-memory={settings.memory}"]
+    if settings.parallel:
+        command.append(f"-parallel={settings.parallel}")
+    if family is Family.REMOTE:
+        command.append("-network")
+    return command
+
+
+def environment_of(family: Family, settings: EngineSettings, scratch: Path) -> dict[str, str]:
+    """Nothing of ours reaches the process: no HOME, no credentials. `scratch`: where remote bases are cloned."""
+    if family is not Family.REMOTE:
+        return {"HOME": NOWHERE, "TMPDIR": NOWHERE}
+    return {
+        **settings.environment,
+        "HOME": NOWHERE,
+        "TMPDIR": str(scratch),
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_ALLOW_PROTOCOL": "https:http:ssh",  # also of submodules: no file, no ext
+    }
