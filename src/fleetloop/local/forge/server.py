@@ -1,0 +1,131 @@
+"""Puts the forge on the wire: one HTTPS port for Git, the API and the admin API, one SSH port; until told to stop."""
+
+import asyncio
+import ssl
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiohttp import web
+
+from . import admin, smart_http, ssh
+from .api import hooks, keys, repositories
+from .api.call import BODY_LIMIT, FORGE, secret_of
+from .api.problems import Problem
+from .certificates import ensure_authority, server_context
+from .faults import Faults
+from .forge import Forge
+from .request_log import Entry, RequestLog
+
+ROUTES = [*repositories.ROUTES, *keys.ROUTES, *hooks.ROUTES, *smart_http.ROUTES, *admin.ROUTES]
+SHUTDOWN_TIMEOUT = 5.0  # seconds for requests in flight
+ENTERPRISE_VERSION = "3.19.0"
+WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the forge lives and listens; port 0 lets the system choose. `names` are further names for the certificate."""
+
+    folder: Path
+    address: str
+    port: int
+    ssh_port: int
+    ca_cert: Path
+    ca_key: Path
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """How to reach a running forge."""
+
+    url: str
+    ssh_url: str
+    ca_file: str
+    admin_token: str
+    api_url: str
+
+
+async def run(settings: Settings, stop: asyncio.Event, on_ready: Callable[[Ready], None]) -> None:
+    """Serve until `stop` is set. Raises BadAuthority, and OSError for a port that is taken."""
+    context = await asyncio.to_thread(_tls, settings)
+    forge = await asyncio.to_thread(Forge, settings.folder, lambda: datetime.now(UTC))
+    await forge.load_refs()
+    runner = web.AppRunner(application(forge), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    await runner.setup()
+    try:
+        async with ssh.listening(forge, settings.address, settings.ssh_port) as ssh_port:
+            site = web.TCPSite(runner, settings.address, settings.port, ssl_context=context)
+            await site.start()
+            port = runner.addresses[0][1]
+            forge.url = f"https://{settings.address}" + ("" if port == 443 else f":{port}")
+            forge.ssh_url = f"ssh://git@{settings.address}" + ("" if ssh_port == 22 else f":{ssh_port}")
+            ca_file = str(settings.ca_cert.resolve())
+            on_ready(Ready(forge.url, forge.ssh_url, ca_file, forge.admin_token, f"{forge.url}/api/v3/"))
+            await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def application(forge: Forge) -> web.Application:
+    """The HTTP side, without a socket."""
+    app = web.Application(middlewares=[_remember, _afflict, _api_manners], client_max_size=BODY_LIMIT)
+    app[FORGE] = forge
+    app[admin.FAULTS] = Faults()
+    app[admin.REQUESTS] = RequestLog()
+    app.add_routes(ROUTES)
+    return app
+
+
+@web.middleware
+async def _remember(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+    response = await handler(request)
+    forge = request.app[FORGE]
+    caller = forge.caller_of_token(secret_of(request.headers.get("Authorization", "")))
+    if not request.path.startswith("/admin/"):
+        request.app[admin.REQUESTS].add(
+            Entry(
+                forge.now(),
+                request.method,
+                request.path,
+                request.query_string,
+                response.status,
+                caller.account.login if caller else "",
+                request.headers.get("Accept", ""),
+            )
+        )
+    return response
+
+
+@web.middleware
+async def _afflict(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+    if not request.path.startswith("/admin/") and (struck := await request.app[admin.FAULTS].meet(request)):
+        return struck
+    return await handler(request)
+
+
+@web.middleware
+async def _api_manners(request: web.Request, handler: WebHandler) -> web.StreamResponse:
+    """Turns problems into GitHub's error bodies and adds the headers every API answer has."""
+    if not request.path.startswith(("/api/v3", "/admin/")):
+        return await handler(request)
+    try:
+        response = await handler(request)
+    except Problem as problem:
+        response = problem.answer()
+    except web.HTTPException as error:
+        response = Problem(error.status, error.reason).answer()
+    response.headers["X-GitHub-Media-Type"] = "github.v3; format=json"
+    response.headers["X-GitHub-Request-Id"] = uuid.uuid4().hex[:20].upper()
+    response.headers["X-GitHub-Enterprise-Version"] = ENTERPRISE_VERSION
+    return response
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    now = datetime.now(UTC)
+    ensure_authority(settings.ca_cert, settings.ca_key, now)
+    names = (settings.address, "localhost", *settings.names)
+    return server_context(settings.ca_cert, settings.ca_key, settings.folder / "tls", names, now)
