@@ -1,1 +1,73 @@
-"""Git by the git program: list refs, fetch, commit, push. Knows nothing of Kubernetes."""
+"""Git repositories, by the git program: list refs, fetch a tree, clone, commit, sign, push; SSH keys."""
+
+from fleetloop.git.address import GitUrl
+from fleetloop.git.commit import Commit
+from fleetloop.git.credentials import ANONYMOUS, Credentials, Proxy, SshAlgorithms
+from fleetloop.git.errors import (
+    AuthenticationFailed,
+    EmptyRepository,
+    GitError,
+    GitTimeout,
+    GitUnreachable,
+    InvalidKey,
+    InvalidReference,
+    InvalidUrl,
+    NonFastForward,
+    PushRejected,
+    ReferenceNotFound,
+    RepositoryNotFound,
+    RepositoryTooLarge,
+    SparsePathMissing,
+)
+from fleetloop.git.fetch import WHOLE_TREE, FetchOptions, fetch, list_refs
+from fleetloop.git.keys import KeyPair, generate_key, key_pair_of, scan_host_key
+from fleetloop.git.program import PLAIN_GIT, Git
+from fleetloop.git.reference import Reference, branch, commit, named, tag, tags_of
+from fleetloop.git.signing import OpenPgpSigner, Signer, SshSigner
+from fleetloop.git.worktree import Person, clone, commit_all, push
+
+__all__ = [
+    "ANONYMOUS",
+    "PLAIN_GIT",
+    "WHOLE_TREE",
+    "AuthenticationFailed",
+    "Commit",
+    "Credentials",
+    "EmptyRepository",
+    "FetchOptions",
+    "Git",
+    "GitError",
+    "GitTimeout",
+    "GitUnreachable",
+    "GitUrl",
+    "InvalidKey",
+    "InvalidReference",
+    "InvalidUrl",
+    "KeyPair",
+    "NonFastForward",
+    "OpenPgpSigner",
+    "Person",
+    "Proxy",
+    "PushRejected",
+    "Reference",
+    "ReferenceNotFound",
+    "RepositoryNotFound",
+    "RepositoryTooLarge",
+    "Signer",
+    "SparsePathMissing",
+    "SshAlgorithms",
+    "SshSigner",
+    "branch",
+    "clone",
+    "commit",
+    "commit_all",
+    "fetch",
+    "generate_key",
+    "key_pair_of",
+    "list_refs",
+    "named",
+    "push",
+    "scan_host_key",
+    "tag",
+    "tags_of",
+]

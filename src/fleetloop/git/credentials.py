@@ -1,0 +1,164 @@
+"""What opens a Git server, and how the git program gets it: by environment and private files, never by arguments.
+
+Credentials are bound to the scheme, host and port of the repository: a redirect or a submodule elsewhere does
+not receive them. Where they come from (Secrets, flags) is not known here.
+"""
+
+import base64
+import re
+import shlex
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from fleetloop.git.address import GitUrl
+from fleetloop.git.errors import AuthenticationFailed, InvalidKey
+from fleetloop.git.keys import openssh_form
+
+_ALGORITHMS = re.compile(r"[A-Za-z0-9@.+,-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """`address`: scheme://host:port, http, https or socks5."""
+
+    address: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+
+    def url(self) -> str:
+        if not self.username:
+            return self.address
+        scheme, _, rest = self.address.partition("://")
+        return f"{scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{rest}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Any part may be empty. For HTTP a bearer token wins over a user name; for SSH identity and known_hosts are a must."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
+    identity: bytes = field(default=b"", repr=False)
+    passphrase: str = field(default="", repr=False)
+    known_hosts: bytes = b""
+    ca: bytes = b""  # PEM, added to the system's pool
+    client_cert: bytes = b""
+    client_key: bytes = field(default=b"", repr=False)
+    proxy: Proxy | None = None
+
+
+ANONYMOUS = Credentials()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a git child process needs to use credentials: configuration, variables, and files under its home."""
+
+    config: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SshAlgorithms:
+    """Comma-separated lists for `--ssh-kex-algos` and `--ssh-hostkey-algos`; empty means OpenSSH's choice."""
+
+    key_exchange: str = ""
+    host_key: str = ""
+
+    def __post_init__(self) -> None:
+        if not _ALGORITHMS.fullmatch(self.key_exchange) or not _ALGORITHMS.fullmatch(self.host_key):
+            raise ValueError("ssh algorithms: a comma-separated list of algorithm names is expected")
+
+
+OPENSSH_CHOICE = SshAlgorithms()
+
+
+def access_of(url: GitUrl, credentials: Credentials, home: Path, ssh: SshAlgorithms) -> Access:
+    """Pure. `home` is the private folder the files will be written to. Raises AuthenticationFailed, InvalidKey."""
+    return _ssh_access(credentials, home, ssh) if url.scheme == "ssh" else _http_access(url, credentials, home)
+
+
+def _http_access(url: GitUrl, credentials: Credentials, home: Path) -> Access:
+    config: list[tuple[str, str]] = []
+    files: list[tuple[str, bytes]] = []
+    if header := _authorization(url, credentials):
+        config.append((f"http.{url.origin}/.extraHeader", f"Authorization: {header}"))
+        # git would repeat the header to whatever host a redirect names
+        config.append(("http.followRedirects", "false"))
+    if credentials.ca:
+        files.append(("ca.pem", _system_pool() + credentials.ca))
+        config.append((f"http.{url.origin}/.sslCAInfo", str(home / "ca.pem")))
+    if credentials.client_cert:
+        files += [("tls.crt", credentials.client_cert), ("tls.key", credentials.client_key)]
+        config.append((f"http.{url.origin}/.sslCert", str(home / "tls.crt")))
+        config.append((f"http.{url.origin}/.sslKey", str(home / "tls.key")))
+    if credentials.proxy:
+        config.append(("http.proxy", credentials.proxy.url()))
+    return Access(tuple(config), files=tuple(files))
+
+
+def _authorization(url: GitUrl, credentials: Credentials) -> str:
+    if credentials.bearer_token:
+        return f"Bearer {_one_line(credentials.bearer_token, 'bearer token')}"
+    username, password = credentials.username, credentials.password
+    if not (username or password):
+        username, password = url.username, url.password
+    if not (username or password):
+        return ""
+    return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def _one_line(secret: str, name: str) -> str:
+    if not secret.isprintable():
+        raise AuthenticationFailed(f"invalid credentials: the {name} holds a control character")
+    return secret
+
+
+def _system_pool() -> bytes:
+    pool = ssl.get_default_verify_paths().cafile
+    return Path(pool).read_bytes() + b"\n" if pool else b""
+
+
+def _ssh_access(credentials: Credentials, home: Path, ssh: SshAlgorithms) -> Access:
+    if not credentials.identity:
+        raise AuthenticationFailed("invalid SSH credentials: 'identity' is required")
+    if not credentials.known_hosts.strip():
+        raise AuthenticationFailed("invalid SSH credentials: 'known_hosts' is required")
+    if credentials.proxy:
+        raise AuthenticationFailed("invalid proxy: Git over SSH cannot use a proxy")
+    try:
+        identity = openssh_form(credentials.identity, credentials.passphrase)
+    except InvalidKey as error:
+        raise AuthenticationFailed(f"invalid SSH credentials: {error}") from None
+    config = _ssh_config(home, ssh).encode()
+    known_hosts = credentials.known_hosts.rstrip() + b"\n"
+    command = f"ssh -F {shlex.quote(str(home / 'ssh_config'))}"
+    return Access(
+        variables=(("GIT_SSH_COMMAND", command), ("GIT_SSH_VARIANT", "ssh")),
+        files=(("ssh_config", config), ("identity", identity), ("known_hosts", known_hosts)),
+    )
+
+
+def _ssh_config(home: Path, ssh: SshAlgorithms) -> str:
+    wishes = {
+        "IdentityFile": f'"{home / "identity"}"',
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "UserKnownHostsFile": f'"{home / "known_hosts"}"',
+        "GlobalKnownHostsFile": "/dev/null",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "CheckHostIP": "no",
+        "BatchMode": "yes",
+        "PreferredAuthentications": "publickey",
+        "ClearAllForwardings": "yes",
+        "ForwardAgent": "no",
+        "ConnectTimeout": "30",
+        "KexAlgorithms": ssh.key_exchange,
+        "HostKeyAlgorithms": ssh.host_key,
+    }
+    return "Host *\n" + "".join(f"  {name} {value}\n" for name, value in wishes.items() if value)
