@@ -238,7 +238,7 @@ class Snapshot(Value):
     app_version: str = ""
     deleted: Time | None = None
     oci_digest: str = ""
-    test_hooks: dict[str, HookRun] = {}
+    test_hooks: dict[str, HookRun] | None = None  # an empty map says that tests ran and there were none
 
 
 class HelmReleaseSpec(Value):

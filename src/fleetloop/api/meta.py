@@ -1,6 +1,6 @@
 """What every object of the API is made of: its key, metadata, status, conditions, references. No kind of its own."""
 
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, dataclass_transform
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import msgspec
 
@@ -26,16 +26,15 @@ class Key(NamedTuple):
         return f"{self.kind}/{self.namespace}/{self.name}"
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(msgspec.field,))
 class _FrozenMeta(msgspec.StructMeta):
-    """Hands its configuration down, which msgspec does for all options but `kw_only` and mypy for none."""
+    """Gives every class below the same configuration: `kw_only` is not inherited by itself, and mypy asks for `frozen`."""
 
     def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> "_FrozenMeta":
         return super().__new__(mcls, name, bases, namespace, frozen=True, kw_only=True, omit_defaults=True, rename=api_name)
 
 
-class Value(metaclass=_FrozenMeta):
-    """A part of an object that nobody changes in place."""
+class Value(msgspec.Struct, metaclass=_FrozenMeta):
+    """A part of an object that nobody changes in place. Fields that must be given come first."""
 
 
 class Draft(msgspec.Struct, kw_only=True, omit_defaults=True, rename=api_name):

@@ -37,7 +37,7 @@ class Schema:
     list_type: str | None = None
     list_map_keys: tuple[str, ...] | None = None
     map_type: str | None = None
-    default: bool | Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    default: bool | str | Mapping[str, Any] | msgspec.UnsetType = msgspec.UNSET
     required: bool = False
     preserve_unknown: bool = False
 

@@ -11,11 +11,11 @@ from .schema import ObjectName, Rule, Schema
 class CopyOperation(Value):
     """Files of a source (`@alias/glob`) to a place in the artifact (`@artifact/path`)."""
 
-    to: Annotated[str, Schema(pattern=r"^@(artifact)/(.*)$", min_length=1, max_length=1024)]
-    exclude: Annotated[tuple[str, ...], Schema(max_items=100)] = ()
     from_: Annotated[str, Schema(pattern=r"^@([a-z0-9]([a-z0-9_-]*[a-z0-9])?)/(.*)$", min_length=1, max_length=1024)] = (
         msgspec.field(name="from")
     )
+    to: Annotated[str, Schema(pattern=r"^@(artifact)/(.*)$", min_length=1, max_length=1024)]
+    exclude: Annotated[tuple[str, ...], Schema(max_items=100)] = ()
     strategy: Literal["Overwrite", "Merge", "Extract"] | None = None
 
 

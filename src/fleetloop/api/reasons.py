@@ -1,0 +1,161 @@
+"""The words of conditions and events: condition types, and the reasons that users and scripts look for.
+
+A reason is used for the condition and for the event that tells the same; texts stay with the controllers.
+"""
+
+# Condition types.
+READY = "Ready"
+RECONCILING = "Reconciling"
+STALLED = "Stalled"
+# On a Kustomization.
+HEALTHY = "Healthy"
+# On a HelmRelease.
+RELEASED = "Released"
+TEST_SUCCESS = "TestSuccess"
+REMEDIATED = "Remediated"
+DRIFTED = "Drifted"
+# On sources, and only while True.
+STORAGE_OPERATION_FAILED = "StorageOperationFailed"
+FETCH_FAILED = "FetchFailed"
+BUILD_FAILED = "BuildFailed"
+INCLUDE_UNAVAILABLE = "IncludeUnavailable"
+ARTIFACT_OUTDATED = "ArtifactOutdated"
+# On sources.
+ARTIFACT_IN_STORAGE = "ArtifactInStorage"
+SOURCE_VERIFIED = "SourceVerified"
+
+# Reasons of every controller.
+SUCCEEDED = "Succeeded"
+FAILED = "Failed"
+FAILURE = "Failure"
+PROGRESSING = "Progressing"
+PROGRESSING_WITH_RETRY = "ProgressingWithRetry"
+ACCESS_DENIED = "AccessDenied"
+FEATURE_GATE_DISABLED = "FeatureGateDisabled"
+INVALID_CEL_EXPRESSION = "InvalidCELExpression"
+VALIDATION_FAILED = "ValidationFailed"
+DEPENDENCY_NOT_READY = "DependencyNotReady"
+AUTHENTICATION_FAILED = "AuthenticationFailed"
+ARTIFACT_FAILED = "ArtifactFailed"
+SOURCE_FETCH_FAILED = "SourceFetchFailed"
+
+# Reasons of sources.
+NEW_ARTIFACT = "NewArtifact"
+ARTIFACT_UP_TO_DATE = "ArtifactUpToDate"
+URL_INVALID = "URLInvalid"
+DIRECTORY_CREATION_FAILED = "DirectoryCreationFailed"
+STAT_OPERATION_FAILED = "StatOperationFailed"
+INVALID_PATH = "InvalidPath"
+ARCHIVE_OPERATION_FAILED = "ArchiveOperationFailed"
+PATCH_OPERATION_FAILED = "PatchOperationFailed"
+READ_OPERATION_FAILED = "ReadOperationFailed"
+CACHE_OPERATION_FAILED = "CacheOperationFailed"
+SOURCE_IGNORE_ERROR = "SourceIgnoreError"
+GARBAGE_COLLECTION_SUCCEEDED = "GarbageCollectionSucceeded"
+GARBAGE_COLLECTION_FAILED = "GarbageCollectionFailed"
+VERIFICATION_ERROR = "VerificationError"
+
+# Reasons of GitRepository.
+GIT_OPERATION_SUCCEEDED = "GitOperationSucceeded"
+GIT_OPERATION_FAILED = "GitOperationFailed"
+EMPTY_GIT_REPOSITORY = "EmptyGitRepository"
+NOT_FOUND = "NotFound"
+NO_ARTIFACT = "NoArtifact"
+COPY_FAILURE = "CopyFailure"
+ILLEGAL_PATH = "IllegalPath"
+INCLUDE_CHANGE = "IncludeChange"
+INVALID_PROVIDER_CONFIGURATION = "InvalidProviderConfiguration"
+INVALID_VERIFICATION_MODE = "InvalidVerificationMode"
+INVALID_GIT_OBJECT = "InvalidGitObject"
+INVALID_TAG_SIGNATURE = "InvalidTagSignature"
+INVALID_COMMIT_SIGNATURE = "InvalidCommitSignature"
+NEW_REVISION = "NewRevision"
+
+# Reasons of OCIRepository.
+OCI_ARTIFACT_PULL_FAILED = "OCIArtifactPullFailed"
+OCI_ARTIFACT_LAYER_OPERATION_FAILED = "OCIArtifactLayerOperationFailed"
+
+# Reasons of Bucket.
+BUCKET_OPERATION_FAILED = "BucketOperationFailed"
+INVALID_STS_CONFIGURATION = "InvalidSTSConfiguration"
+
+# Reasons of HelmRepository.
+INDEXATION_FAILED = "IndexationFailed"
+
+# Reasons of HelmChart.
+NO_SOURCE_ARTIFACT = "NoSourceArtifact"
+SOURCE_UNAVAILABLE = "SourceUnavailable"
+UNSUPPORTED_SOURCE_KIND = "UnsupportedSourceKind"
+NEW_CHART = "NewChart"
+CHART_PULL_SUCCEEDED = "ChartPullSucceeded"
+CHART_PACKAGE_SUCCEEDED = "ChartPackageSucceeded"
+INVALID_CHART_REFERENCE = "InvalidChartReference"
+CHART_PULL_ERROR = "ChartPullError"
+CHART_PACKAGE_ERROR = "ChartPackageError"
+CHART_VERIFICATION_ERROR = "ChartVerificationError"
+METADATA_PATCH_ERROR = "MetadataPatchError"
+VALUES_FILES_ERROR = "ValuesFilesError"
+DEPENDENCY_BUILD_ERROR = "DependencyBuildError"
+RESOLVED_DEPENDENCIES = "ResolvedDependencies"
+UNKNOWN = "Unknown"
+
+# Reasons of ArtifactGenerator and Kustomization.
+RECONCILIATION_SUCCEEDED = "ReconciliationSucceeded"
+RECONCILIATION_FAILED = "ReconciliationFailed"
+PRUNE_FAILED = "PruneFailed"
+HEALTH_CHECK_FAILED = "HealthCheckFailed"
+HEALTH_CHECK_CANCELED = "HealthCheckCanceled"
+ARTIFACT_VERIFICATION_FAILED = "ArtifactVerificationFailed"
+
+# Reasons of HelmRelease.
+SOURCE_NOT_READY = "SourceNotReady"
+VALUES_ERROR = "ValuesError"
+CHART_MUTATE_ERROR = "ChartMutateError"
+REST_CLIENT_ERROR = "RESTClientError"
+RESOURCE_MANAGER_ERROR = "ResourceManagerError"
+FACTORY_ERROR = "FactoryError"
+CONFIG_FACTORY_ERR = "ConfigFactoryErr"
+STATE_ERROR = "StateError"
+RECONCILE_ERROR = "ReconcileError"
+PENDING_RELEASE = "PendingRelease"
+INSTALL_SUCCEEDED = "InstallSucceeded"
+INSTALL_FAILED = "InstallFailed"
+UPGRADE_SUCCEEDED = "UpgradeSucceeded"
+UPGRADE_FAILED = "UpgradeFailed"
+AWAITING_TESTS = "AwaitingTests"
+TEST_SUCCEEDED = "TestSucceeded"
+TEST_FAILED = "TestFailed"
+ROLLBACK_SUCCEEDED = "RollbackSucceeded"
+ROLLBACK_FAILED = "RollbackFailed"
+UNINSTALL_SUCCEEDED = "UninstallSucceeded"
+UNINSTALL_FAILED = "UninstallFailed"
+RETRIES_EXCEEDED = "RetriesExceeded"
+MISSING_ROLLBACK_TARGET = "MissingRollbackTarget"
+DRIFT_DETECTED = "DriftDetected"
+NO_DRIFT_DETECTED = "NoDriftDetected"
+DRIFT_CORRECTED = "DriftCorrected"
+DRIFT_CORRECTION_FAILED = "DriftCorrectionFailed"
+HELM_CHART_CREATED = "HelmChartCreated"
+HELM_CHART_CONFIGURED = "HelmChartConfigured"
+HELM_CHART_DELETED = "HelmChartDeleted"
+HELM_CHART_SYNC_ERR = "HelmChartSyncErr"
+INVENTORY_BUILD_FAILED = "InventoryBuildFailed"
+NAMESPACE_CHECK_SKIPPED = "NamespaceCheckSkipped"
+
+# Reasons of Alert and Receiver.
+TOKEN_NOT_FOUND = "TokenNotFound"
+INVALID_CONFIG = "InvalidConfig"
+METADATA_APPEND_FAILED = "MetadataAppendFailed"
+NOTIFICATION_DISPATCH_FAILED = "NotificationDispatchFailed"
+MIGRATION = "Migration"
+
+# Reasons of the image kinds.
+IMAGE_URL_INVALID = "ImageURLInvalid"
+INVALID_POLICY = "InvalidPolicy"
+INTERVAL_NOT_CONFIGURED = "IntervalNotConfigured"
+SOURCE_MANAGER_FAILED = "SourceManagerFailed"
+UPDATE_FAILED = "UpdateFailed"
+INVALID_SOURCE_CONFIGURATION = "InvalidSourceConfiguration"
+INVALID_UPDATE_STRATEGY = "InvalidUpdateStrategy"
+INVALID_POLICY_SELECTOR = "InvalidPolicySelector"
+REMOVED_TEMPLATE_FIELD = "RemovedTemplateField"
