@@ -248,8 +248,8 @@ def _refusal(desired: Manifest, error: ApiError) -> _Refused:
 def _would_change(preview: Preview, manager: str) -> bool:
     """Our entry's time is set to now by an apply that changes something, and kept by one that does not.
 
-    Both times are the server's. They are whole seconds, so an entry written a second ago counts as changed; the apply that follows
-    is then a no-op, and its unchanged resourceVersion says so.
+    Both times are the server's. They are whole seconds, so an entry written a second ago counts as changed; the apply that
+    follows is then a no-op, and its unchanged resourceVersion says so.
     """
     for entry in preview.object["metadata"].get("managedFields") or []:
         if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):

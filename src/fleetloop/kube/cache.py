@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Expired, NotFound, Unreachable
-from fleetloop.kube.objects import Manifest
+from fleetloop.kube.objects import Manifest, version_of
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -51,6 +51,7 @@ class Cache(Generic[T]):
         self._listener = listener
         self._scope = (namespace, label_selector)
         self._objects: dict[Name, T] = {}
+        self._versions: dict[Name, int] = {}
 
     def get(self, namespace: str, name: str) -> T | None:
         return self._objects.get((namespace, name))
@@ -102,8 +103,16 @@ class Cache(Generic[T]):
                 self._store(event.object)
             yield event.object["metadata"]["resourceVersion"]
 
+    def keep(self, manifest: Manifest) -> None:
+        """The answer to our own write, ahead of the watch: the next pass must not work with an older version."""
+        if name_of(manifest) in self._objects:
+            self._store(manifest)
+
     def _store(self, manifest: Manifest) -> None:
-        name = name_of(manifest)
+        name, version = name_of(manifest), version_of(manifest)
+        if version < self._versions.get(name, 0):
+            return
+        self._versions[name] = version
         try:
             new = self._decode(manifest)
         except ValueError as error:
@@ -114,6 +123,7 @@ class Cache(Generic[T]):
         self._listener.changed(old, new)
 
     def _drop(self, name: Name) -> None:
+        self._versions.pop(name, None)
         if (old := self._objects.pop(name, None)) is not None:
             self._listener.changed(old, None)
 

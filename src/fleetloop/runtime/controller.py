@@ -1,0 +1,279 @@
+"""The controller loop: keeps objects of one kind moving. It decides when a pass runs and what follows it, never what a pass does.
+
+Level-based: a pass derives everything from state. A worker is held while work is done, never while the world is awaited.
+Flux: helm-notification-image.md 1.4.
+"""
+
+import asyncio
+import copy
+import datetime
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from fleetloop.api import names
+from fleetloop.api.kinds import Kind
+from fleetloop.api.meta import Key, Object, Status
+from fleetloop.kube.cache import Cache
+from fleetloop.kube.client import Kube
+from fleetloop.kube.errors import ApiError, NotFound, Unreachable
+from fleetloop.kube.objects import Manifest
+from fleetloop.runtime.clock import backoff, utc_now, with_jitter
+from fleetloop.runtime.decode import decoded
+from fleetloop.runtime.events import Fact, Recorder
+from fleetloop.runtime.health_waits import HealthWaits
+from fleetloop.runtime.log import bound_contextvars, logger
+from fleetloop.runtime.metrics import Metrics
+from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Severity, Waiting
+from fleetloop.runtime.queue import WorkQueue
+from fleetloop.runtime.status import ref_of_object, save_status
+
+T = TypeVar("T", bound=Object)
+T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
+
+
+class Reconciler(Protocol[T_contra]):
+    """What a kind's pass does. The loop has dealt with absence, deletion's start, finalizer and suspension before it calls."""
+
+    owned_conditions: frozenset[str]
+
+    async def reconcile(self, obj: T_contra, draft: Status, report: "Report") -> Outcome:
+        """Steps write facts into `draft`, which is saved even when one raises Failure."""
+
+    async def finalize(self, obj: T_contra, report: "Report") -> None:
+        """Undoes what the object did; the finalizer goes when this returns. Raises Failure to be tried again."""
+
+    def settle(self, obj: T_contra, draft: Status, result: Outcome | Failure, now: datetime.datetime) -> None:
+        """Writes Ready, Reconciling and Stalled into `draft`."""
+
+    def suspended(self, obj: T_contra, draft: Status) -> None:
+        """What a suspended pass stamps besides lastHandledReconcileAt."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """Seconds; `manager` writes status and finalizers."""
+
+    workers: int
+    manager: str
+    first_retry: float = 0.75
+    longest_retry: float = 900.0
+    jitter_percentage: int = 5
+    namespace: str = ""
+    label_selector: str = ""
+    finalizer: str = names.FINALIZER
+
+
+class Report:
+    """A pass's mouth: progress that others may see while it runs, and events."""
+
+    def __init__(self, save: Callable[[], Awaitable[None]], emit: Callable[[Fact], None]) -> None:
+        self._save = save
+        self._emit = emit
+
+    async def progress(self) -> None:
+        """Saves the draft as it is now. Each is a request: only for what lasts and for what is new."""
+        await self._save()
+
+    def event(self, severity: Severity, reason: str, message: str, metadata: Mapping[str, str] | None = None) -> None:
+        self._emit(Fact(severity, reason, message, metadata or {}))
+
+
+class Controller(Generic[T]):
+    """Runs one kind. `cache` is what the pass reads; other kinds' watches call `enqueue`."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        struct: type[T],
+        reconciler: Reconciler[T],
+        kube: Kube,
+        recorder: Recorder,
+        metrics: Metrics,
+        settings: LoopSettings,
+        waits: HealthWaits | None = None,
+    ) -> None:
+        self.kind = kind
+        self.queue = WorkQueue()
+        self._struct = struct
+        self._reconciler = reconciler
+        self._kube = kube.managing_as(settings.manager)
+        self._recorder = recorder
+        self._metrics = metrics
+        self._settings = settings
+        self._waits = waits
+        self._failures: dict[Key, int] = {}
+        self.cache: Cache[T] = Cache(
+            kube,
+            kind.api_version,
+            kind.kind,
+            lambda manifest: decoded(struct, manifest),
+            self,
+            namespace=settings.namespace,
+            label_selector=settings.label_selector,
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.cache.run())
+            for _ in range(self._settings.workers):
+                group.create_task(self._work())
+
+    def enqueue(self, key: Key) -> None:
+        self.queue.add(key)
+
+    def changed(self, old: T | None, new: T | None) -> None:
+        """The watch's word: a pass follows a new generation, a new request, a deletion, an appearance."""
+        if new is None:
+            if old is not None:
+                self._forget(old.key)
+        elif old is None or _wakes(old, new):
+            self._failures.pop(new.key, None)
+            self.queue.add(new.key)
+
+    def undecodable(self, manifest: Manifest, error: ValueError) -> None:
+        metadata = manifest["metadata"]
+        name, namespace = metadata["name"], metadata.get("namespace")
+        logger().error("object cannot be read", kind=self.kind.kind, name=name, namespace=namespace, error=str(error))
+
+    def disturbed(self, error: Exception) -> None:
+        logger().info("watch interrupted, opening it again", kind=self.kind.kind, error=str(error) or type(error).__name__)
+
+    async def _work(self) -> None:
+        while True:
+            async with self.queue.take() as key:
+                obj = self.cache.get(key.namespace, key.name)
+                if obj is None:
+                    continue
+                with bound_contextvars(**self._log_keys(key)):
+                    started = time.monotonic()
+                    await self._guarded_pass(obj)
+                    self._metrics.reconciled(key, time.monotonic() - started)
+
+    def _log_keys(self, key: Key) -> dict[str, object]:
+        return {
+            "controller": self.kind.singular,
+            "controllerGroup": self.kind.group,
+            "controllerKind": key.kind,
+            key.kind: {"name": key.name, "namespace": key.namespace},
+            "namespace": key.namespace,
+            "name": key.name,
+            "reconcileID": str(uuid.uuid4()),
+        }
+
+    async def _guarded_pass(self, obj: T) -> None:
+        """The one place that catches everything: a bug, or an API server that is away, becomes back-off."""
+        try:
+            await self._pass(obj)
+        except NotFound:
+            self._forget(obj.key)  # deleted while we worked
+        except (ApiError, Unreachable) as error:
+            logger().error("Reconciler error", error=str(error))
+            self._back_off(obj.key)
+        except Exception:
+            logger().exception("pass ended by a bug")
+            self._back_off(obj.key)
+
+    async def _pass(self, obj: T) -> None:
+        draft: Status = copy.copy(obj.status)  # type: ignore[attr-defined]  # every kind with a loop has a status
+        requested = obj.metadata.annotations.get(names.REQUESTED_AT, "")
+        report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact))
+        if obj.metadata.deletion_timestamp:
+            await self._finalize(obj, report)
+            return
+        if self._settings.finalizer and self._settings.finalizer not in obj.metadata.finalizers:
+            obj = await self._add_finalizer(obj)
+        if obj.spec.suspend:  # type: ignore[attr-defined]
+            self._reconciler.suspended(obj, draft)
+            draft.last_handled_reconcile_at = requested or draft.last_handled_reconcile_at
+            await self._save(obj, draft)
+            return
+        result = await self._attempt(obj, draft, report)
+        draft.last_handled_reconcile_at = requested or draft.last_handled_reconcile_at
+        self._reconciler.settle(obj, draft, result, utc_now())
+        await self._save(obj, draft)
+        self._follow(obj, result, report)
+
+    async def _attempt(self, obj: T, draft: Status, report: Report) -> Outcome | Failure:
+        try:
+            return await self._reconciler.reconcile(obj, draft, report)
+        except Failure as failure:
+            return failure
+
+    def _follow(self, obj: T, result: Outcome | Failure, report: Report) -> None:
+        """What comes after a settled pass: the event, the log line, the next time."""
+        key = obj.key
+        if not isinstance(result, Failure) or result.retry is not Retry.BACKOFF:
+            self._failures.pop(key, None)
+        match result:
+            case Done(after=after, event=event):
+                if event:
+                    report.event("Normal", result.reason, event, dict(result.event_metadata))
+                if after is not None:
+                    self.queue.add_after(key, with_jitter(after, self._settings.jitter_percentage))
+            case Waiting() if self._waits:
+                self._waits.start(key, result)
+            case Failure():
+                self._follow_failure(key, result, report)
+
+    def _follow_failure(self, key: Key, failure: Failure, report: Report) -> None:
+        if failure.severity:
+            report.event(failure.severity, failure.reason, str(failure), failure.metadata)
+            logger().error("Reconciliation failed", error=str(failure), reason=failure.reason)
+        if failure.retry is Retry.AFTER and failure.after is not None:
+            self.queue.add_after(key, failure.after)
+        elif failure.retry is Retry.BACKOFF:
+            self._back_off(key)
+
+    def _back_off(self, key: Key) -> None:
+        self._failures[key] = self._failures.get(key, 0) + 1
+        self.queue.add_after(key, backoff(self._failures[key], self._settings.first_retry, self._settings.longest_retry))
+
+    async def _save(self, obj: T, draft: Status) -> None:
+        """Also renews the base of the next save in the same pass."""
+        saved = await save_status(self._kube, obj, draft, self._reconciler.owned_conditions)
+        if saved:
+            self.cache.keep(saved)
+            fresh = decoded(self._struct, saved)
+            obj.metadata, obj.status = fresh.metadata, fresh.status  # type: ignore[attr-defined]
+
+    async def _add_finalizer(self, obj: T) -> T:
+        wanted = [*obj.metadata.finalizers, self._settings.finalizer]
+        patch = {"metadata": {"finalizers": wanted, "resourceVersion": obj.metadata.resource_version}}
+        saved = await self._kube.patch(ref_of_object(obj), patch)
+        self.cache.keep(saved)
+        return decoded(self._struct, saved)
+
+    async def _finalize(self, obj: T, report: Report) -> None:
+        if self._settings.finalizer not in obj.metadata.finalizers:
+            return
+        try:
+            await self._reconciler.finalize(obj, report)
+        except Failure as failure:
+            self._follow_failure(obj.key, failure, report)
+            return
+        rest = [name for name in obj.metadata.finalizers if name != self._settings.finalizer]
+        patch = {"metadata": {"finalizers": rest, "resourceVersion": obj.metadata.resource_version}}
+        await self._kube.patch(ref_of_object(obj), patch)
+        self._forget(obj.key)
+
+    def _forget(self, key: Key) -> None:
+        self.queue.forget(key)
+        self._failures.pop(key, None)
+        self._metrics.forget(key)
+        if self._waits:
+            self._waits.cancel(key)
+
+
+def _wakes(old: Object, new: Object) -> bool:
+    """Label and other annotation edits do not trigger a pass."""
+    requested_before = old.metadata.annotations.get(names.REQUESTED_AT)
+    return (
+        old.metadata.uid != new.metadata.uid
+        or old.metadata.generation != new.metadata.generation
+        or old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
+        or requested_before != new.metadata.annotations.get(names.REQUESTED_AT)
+    )

@@ -1,0 +1,95 @@
+"""Health without holding a worker: a wait is a record fed by watches, and its end wakes the object.
+
+Not persisted: after a restart the next pass applies again (nothing changes) and waits anew.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fleetloop.api.meta import Key
+from fleetloop.kube.kstatus import Health
+from fleetloop.kube.objects import ObjectRef
+from fleetloop.runtime.outcome import Target, Waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a wait ended: `unsettled` is empty when all targets are Current. `seconds` since it began."""
+
+    token: str
+    unsettled: dict[ObjectRef, Health]
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        return any(health.status == "Failed" for health in self.unsettled.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    token: str
+    targets: frozenset[Target]
+    timer: asyncio.TimerHandle
+    since: float
+
+
+class HealthWaits:
+    """`health_of` says InProgress while what it knows is older than the target's version."""
+
+    def __init__(self, enqueue: Callable[[Key], None], health_of: Callable[[Target], Health]) -> None:
+        self._enqueue = enqueue
+        self._health_of = health_of
+        self._waits: dict[Key, _Wait] = {}
+        self._watchers: defaultdict[ObjectRef, set[Key]] = defaultdict(set)
+        self._verdicts: dict[Key, Verdict] = {}
+
+    def start(self, key: Key, waiting: Waiting) -> None:
+        """A newer wait replaces an older one."""
+        self.cancel(key)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(waiting.timeout, self._conclude, key)
+        self._waits[key] = _Wait(waiting.token, waiting.targets, timer, loop.time())
+        for target in waiting.targets:
+            self._watchers[target.ref].add(key)
+        self._check(key)  # all may be current already
+
+    def observe(self, ref: ObjectRef) -> None:
+        """A new version of `ref` is known."""
+        for key in tuple(self._watchers.get(ref, ())):
+            self._check(key)
+
+    def is_waiting(self, key: Key, token: str) -> bool:
+        return (wait := self._waits.get(key)) is not None and wait.token == token
+
+    def take_verdict(self, key: Key, token: str) -> Verdict | None:
+        verdict = self._verdicts.pop(key, None)
+        return verdict if verdict and verdict.token == token else None
+
+    def cancel(self, key: Key) -> _Wait | None:
+        """Drops the wait and its verdict."""
+        self._verdicts.pop(key, None)
+        wait = self._waits.pop(key, None)
+        if wait:
+            wait.timer.cancel()
+            for target in wait.targets:
+                self._watchers[target.ref].discard(key)
+                if not self._watchers[target.ref]:
+                    del self._watchers[target.ref]
+        return wait
+
+    def _check(self, key: Key) -> None:
+        states = {self._health_of(target).status for target in self._waits[key].targets}
+        if states <= {"Current"} or "Failed" in states:  # one failure ends it
+            self._conclude(key)
+
+    def _conclude(self, key: Key) -> None:
+        wait = self.cancel(key)
+        if wait is None:
+            return
+        health = {target.ref: self._health_of(target) for target in wait.targets}
+        unsettled = {ref: found for ref, found in health.items() if found.status != "Current"}
+        seconds = asyncio.get_running_loop().time() - wait.since
+        self._verdicts[key] = Verdict(wait.token, unsettled, seconds)
+        self._enqueue(key)

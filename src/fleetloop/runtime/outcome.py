@@ -1,0 +1,68 @@
+"""How a pass ends: Done, Waiting, or a Failure. What that means to the reader of the object is `settle`'s matter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Literal
+
+from fleetloop.kube.objects import ObjectRef
+
+
+class Retry(Enum):
+    """When a failed pass is tried again."""
+
+    BACKOFF = auto()  # sooner at first, then rarer and rarer
+    AFTER = auto()  # after `Failure.after` seconds
+    NEVER = auto()  # only a change of the object or a request wakes it: Stalled
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The object is as its spec says; `after` is seconds to the next pass, None for none."""
+
+    after: float | None
+    reason: str = "ReconciliationSucceeded"
+    message: str = ""
+    event: str = ""
+    event_metadata: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Applied; settled when `targets` are, or after `timeout` seconds. `token` names what is waited for."""
+
+    token: str
+    targets: frozenset["Target"]
+    timeout: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An object to become healthy. `version`: the resourceVersion it must at least have, else yesterday's verdict would count."""
+
+    ref: ObjectRef
+    version: int = 0
+
+
+Outcome = Done | Waiting
+Severity = Literal["Normal", "Warning", "Trace"]
+
+
+class Failure(Exception):
+    """What a user sees when a pass fails: `reason` is the condition's, the message names object and field and holds no secret.
+
+    `severity` is the event's; None emits none.
+    """
+
+    reason = "ReconciliationFailed"
+    retry = Retry.BACKOFF
+    severity: Severity | None = "Warning"
+
+    def __init__(self, message: str, *, after: float | None = None, metadata: Mapping[str, str] | None = None) -> None:
+        """`after`: seconds to the next try. `metadata`: the event's."""
+        super().__init__(message)
+        self.after = after
+        self.metadata = metadata or {}
+        if after is not None:
+            self.retry = Retry.AFTER

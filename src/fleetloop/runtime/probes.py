@@ -1,0 +1,44 @@
+"""What a cluster asks of a process: alive, ready, and its metrics."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+
+SHUTDOWN_GRACE = 5.0
+
+
+def probe_app() -> web.Application:
+    """`/healthz` and `/readyz` answer as soon as the process serves, also per check name."""
+    app = web.Application()
+    for path in ("/healthz", "/readyz", "/healthz/ping", "/readyz/ping"):
+        app.router.add_get(path, _ok)
+    return app
+
+
+def metrics_app(registry: CollectorRegistry) -> web.Application:
+    async def metrics(_: web.Request) -> web.Response:
+        body = await asyncio.to_thread(generate_latest, registry)
+        return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, address: tuple[str, int]) -> AsyncIterator[None]:
+    """Serves on (host, port) while the body runs."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_GRACE)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, *address, reuse_address=True).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _ok(_: web.Request) -> web.Response:
+    return web.Response(text="ok")

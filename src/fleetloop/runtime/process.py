@@ -1,0 +1,120 @@
+"""One controller process: connection, probes, metrics, leadership, and an orderly end. What it runs is the caller's."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+
+from fleetloop.kube.client import Kube
+from fleetloop.kube.connection import SERVICE_ACCOUNT_DIR, Connection, from_kubeconfig, in_cluster, kubeconfig_paths
+from fleetloop.kube.objects import ObjectRef
+from fleetloop.runtime.events import Recorder
+from fleetloop.runtime.lease import LeaderLease, LeaseSettings, lease_name
+from fleetloop.runtime.log import configure, logger
+from fleetloop.runtime.metrics import Metrics
+from fleetloop.runtime.probes import metrics_app, probe_app, serving
+from fleetloop.runtime.service_map import http_session
+from fleetloop.runtime.settings import CommonSettings, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a controller is built from."""
+
+    kube: Kube
+    recorder: Recorder
+    metrics: Metrics
+    session: aiohttp.ClientSession
+    settings: CommonSettings
+    place: Place
+
+
+Body = Callable[[Tools], Awaitable[None]]
+
+
+async def run_process(
+    component: str, version: str, settings: CommonSettings, place: Place, environment: Mapping[str, str], body: Body
+) -> None:
+    """Runs `body` as the leader until SIGTERM or SIGINT, which end it in order. Raises what body raises."""
+    configure(settings.log_level, settings.log_encoding)
+    gc.set_threshold(100_000, 50, 100)  # decoding makes many objects that are no garbage
+    with _ends_on_signals():
+        try:
+            async with _tools(component, version, settings, place, environment) as tools:
+                logger().info("starting manager", version=version)
+                await _as_leader(component, tools, body)
+        except asyncio.CancelledError:
+            logger().info("stopped")
+
+
+@contextlib.contextmanager
+def _ends_on_signals() -> Iterator[None]:
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if task is None:
+        raise RuntimeError("run_process needs a task")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _tools(
+    component: str, version: str, settings: CommonSettings, place: Place, environment: Mapping[str, str]
+) -> AsyncIterator[Tools]:
+    metrics = Metrics()
+    connection = _connection(place, environment)
+    async with (
+        serving(probe_app(), place.address(settings.health_addr)),
+        serving(metrics_app(metrics.registry), place.address(settings.metrics_addr)),
+        Kube(connection, field_manager=component, user_agent=f"{component}/{version}") as kube,
+        http_session(place.service_map) as session,
+    ):
+        address = settings.events_addr.replace("$(RUNTIME_NAMESPACE)", place.namespace)
+        recorder = Recorder(kube, session, component, address, place.hostname)
+        yield Tools(kube, recorder, metrics, session, settings, place)
+
+
+async def _as_leader(component: str, tools: Tools, body: Body) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        if tools.settings.enable_leader_election:
+            await stack.enter_async_context(_lease(component, tools).held())
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        sending = group.create_task(tools.recorder.run())
+        await body(tools)
+        await tools.recorder.flush()
+        sending.cancel()
+
+
+def _lease(component: str, tools: Tools) -> LeaderLease:
+    settings, place = tools.settings, tools.place
+    ref = ObjectRef(
+        "coordination.k8s.io/v1", "Lease", place.namespace or "default", lease_name(component, settings.watch_label_selector)
+    )
+    # A pod's name is unique, so its restarted container may take its own lease back at once; elsewhere nothing is unique.
+    identity = place.hostname if _in_pod(place) else f"{place.hostname}_{uuid.uuid4()}"
+    lease_settings = LeaseSettings(
+        settings.leader_election_lease_duration,
+        settings.leader_election_renew_deadline,
+        settings.leader_election_retry_period,
+        settings.leader_election_release_on_cancel,
+    )
+    return LeaderLease(tools.kube, ref, identity, lease_settings)
+
+
+def _in_pod(place: Place) -> bool:
+    return place.service_account is not None or SERVICE_ACCOUNT_DIR.exists()
+
+
+def _connection(place: Place, environment: Mapping[str, str]) -> Connection:
+    if _in_pod(place):
+        return in_cluster(environment, place.service_account or SERVICE_ACCOUNT_DIR)
+    return from_kubeconfig(kubeconfig_paths(environment))

@@ -1,0 +1,173 @@
+"""What every controller can be told by flags, read once at the start. A controller adds its own flags to the parser.
+
+Flux: helm-notification-image.md 1.3. Flags are written `--flag=value`; of repeated ones the last wins, feature gates add up.
+"""
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from fleetloop.api.durations import InvalidDuration, seconds_of
+
+TRUE, FALSE = {"1", "t", "T", "true", "TRUE", "True"}, {"0", "f", "F", "false", "FALSE", "False"}
+
+
+class BadFlag(Exception):
+    """The command line is unusable; the message is what the user reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process runs, from its environment."""
+
+    namespace: str
+    hostname: str
+    bind: str  # address for flags like `:8080`; empty for all
+    service_map: Path | None
+    service_account: Path | None
+
+    def address(self, flag: str) -> tuple[str, int]:
+        """`:9090` -> (bind address, 9090); `127.0.0.1:9090` is taken as it is."""
+        host, _, port = flag.rpartition(":")
+        return (host or self.bind or "0.0.0.0", int(port))
+
+
+def place_of(environment: Mapping[str, str]) -> Place:
+    def path(name: str) -> Path | None:
+        return Path(environment[name]) if environment.get(name) else None
+
+    return Place(
+        namespace=environment.get("RUNTIME_NAMESPACE", ""),
+        hostname=environment.get("HOSTNAME") or os.uname().nodename,
+        bind=environment.get("FLEETLOOP_BIND_ADDRESS", ""),
+        service_map=path("FLEETLOOP_SERVICE_MAP"),
+        service_account=path("FLEETLOOP_SERVICE_ACCOUNT_DIR"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CommonSettings:
+    """Delays and durations in seconds."""
+
+    metrics_addr: str
+    health_addr: str
+    events_addr: str
+    concurrent: int
+    watch_all_namespaces: bool
+    watch_label_selector: str
+    no_cross_namespace_refs: bool
+    default_service_account: str
+    min_retry_delay: float
+    max_retry_delay: float
+    interval_jitter_percentage: int
+    enable_leader_election: bool
+    leader_election_release_on_cancel: bool
+    leader_election_lease_duration: float
+    leader_election_renew_deadline: float
+    leader_election_retry_period: float
+    log_level: str
+    log_encoding: str
+    gates: Mapping[str, bool]
+
+
+class Flags(argparse.ArgumentParser):
+    """Go's flag grammar, as far as Deployments use it."""
+
+    def __init__(self, program: str) -> None:
+        super().__init__(prog=program, allow_abbrev=False, add_help=True)
+
+    def error(self, message: str) -> NoReturn:
+        raise BadFlag(message)
+
+    def text(self, name: str, default: str = "", help: str = "") -> None:
+        self.add_argument(f"--{name}", default=default, help=help)
+
+    def number(self, name: str, default: int, help: str = "") -> None:
+        self.add_argument(f"--{name}", type=int, default=default, help=help)
+
+    def switch(self, name: str, default: bool, help: str = "") -> None:
+        self.add_argument(f"--{name}", type=boolean, nargs="?", const=True, default=default, help=help)
+
+    def duration(self, name: str, default: str, help: str = "") -> None:
+        self.add_argument(f"--{name}", type=_seconds, default=seconds_of(default), help=help)
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str, help: str = "") -> None:
+        self.add_argument(f"--{name}", choices=choices, default=default, help=help)
+
+    def many(self, name: str, help: str = "") -> None:
+        self.add_argument(f"--{name}", action="append", default=[], help=help)
+
+    def read(self, arguments: list[str]) -> argparse.Namespace:
+        """Raises BadFlag for flags that do not exist or values that do not parse."""
+        found, unknown = self.parse_known_args(arguments)
+        if unknown:
+            raise BadFlag(f"unknown flag: {unknown[0].partition('=')[0]}")
+        return found
+
+
+def common_flags(component: str, concurrent: int) -> Flags:
+    """`component`'s parser with the flags all controllers have."""
+    flags = Flags(component)
+    flags.text("metrics-addr", ":8080", "address the metrics are served on")
+    flags.text("health-addr", ":9440", "address the health probes are served on")
+    flags.text("events-addr", help="address of the events receiver")
+    flags.number("concurrent", concurrent, "number of objects reconciled at the same time")
+    flags.number("kube-api-qps", 50, "accepted; the API server's priority and fairness decides")
+    flags.number("kube-api-burst", 300, "accepted; the API server's priority and fairness decides")
+    flags.choice("log-encoding", ("json", "console"), "json")
+    flags.choice("log-level", ("trace", "debug", "info", "error"), "info")
+    flags.switch("enable-leader-election", False)
+    flags.switch("leader-election-release-on-cancel", True)
+    flags.duration("leader-election-lease-duration", "35s")
+    flags.duration("leader-election-renew-deadline", "30s")
+    flags.duration("leader-election-retry-period", "5s")
+    flags.switch("no-cross-namespace-refs", False, "references between namespaces are refused")
+    flags.duration("min-retry-delay", "750ms")
+    flags.duration("max-retry-delay", "15m")
+    flags.many("feature-gates", "comma separated list of gate=true|false")
+    flags.switch("watch-all-namespaces", True, "false: only the namespace of the controller")
+    flags.text("watch-label-selector", help="only objects with these labels")
+    flags.text("watch-configs-label-selector", "reconcile.fluxcd.io/watch=Enabled")
+    flags.number("token-cache-max-size", 100)
+    flags.duration("token-cache-max-duration", "1h")
+    flags.number("interval-jitter-percentage", 5)
+    flags.text("default-service-account", help="service account to act as when an object names none")
+    return flags
+
+
+def common_settings(found: argparse.Namespace, gates: Mapping[str, bool]) -> CommonSettings:
+    """`gates`: every gate the controller knows, with its default. Raises BadFlag for an unknown one."""
+    names = CommonSettings.__dataclass_fields__.keys() - {"gates"}
+    return CommonSettings(**{name: getattr(found, name) for name in names}, gates=feature_gates(found.feature_gates, gates))
+
+
+def feature_gates(flags: list[str], known: Mapping[str, bool]) -> Mapping[str, bool]:
+    """`["A=true,B=false", "C=true"]` over the defaults."""
+    gates = dict(known)
+    for item in ",".join(flags).split(","):
+        if not item:
+            continue
+        name, _, value = item.partition("=")
+        if name not in known:
+            raise BadFlag(f"feature-gate '{name}' not supported")
+        gates[name] = boolean(value)
+    return gates
+
+
+def boolean(text: str) -> bool:
+    """Go's strconv.ParseBool."""
+    if text in TRUE:
+        return True
+    if text in FALSE:
+        return False
+    raise argparse.ArgumentTypeError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+
+
+def _seconds(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except InvalidDuration as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

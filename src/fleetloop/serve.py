@@ -1,0 +1,111 @@
+"""Composition root: flags to settings to tools to controllers. `fleetloop serve kustomize-controller` is what a Deployment runs.
+
+The only place, beside the CLI, that reads the process' environment and arguments.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fleetloop import __version__
+from fleetloop.api import names
+from fleetloop.runtime.log import logger
+from fleetloop.runtime.process import Body, Tools, run_process
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, Place, common_flags, common_settings, place_of
+
+COMPONENTS = (
+    names.SOURCE_CONTROLLER,
+    names.KUSTOMIZE_CONTROLLER,
+    names.HELM_CONTROLLER,
+    names.NOTIFICATION_CONTROLLER,
+    names.IMAGE_REFLECTOR_CONTROLLER,
+    names.IMAGE_AUTOMATION_CONTROLLER,
+    names.SOURCE_WATCHER,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A component made ready by its flags."""
+
+    settings: CommonSettings
+    body: Body
+
+
+def main(arguments: list[str]) -> int:
+    """`arguments`: the component's name, then its flags. 0 after an orderly end, 1 for bad flags or a failure."""
+    component, *flags = arguments or [""]
+    if component not in COMPONENTS:
+        print(f"✗ component {component} is not available, must be one of: {', '.join(COMPONENTS)}", file=sys.stderr)
+        return 1
+    place = place_of(os.environ)
+    try:
+        program = _program(component)(flags, place)
+    except BadFlag as error:
+        print(f"✗ {component}: {error}", file=sys.stderr)
+        return 1
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(run_process(component, __version__, program.settings, place, os.environ, program.body))
+    return 0
+
+
+def _program(component: str) -> Callable[[list[str], Place], Program]:
+    match component:
+        case names.SOURCE_CONTROLLER:
+            return _source_controller
+        case names.KUSTOMIZE_CONTROLLER:
+            return _kustomize_controller
+        case _:
+            return lambda flags, place: _not_written(component, flags)
+
+
+def _source_controller(arguments: list[str], place: Place) -> Program:
+    from fleetloop.controllers.source.settings import register, settings_of
+    from fleetloop.controllers.source.wiring import run
+
+    flags = common_flags(names.SOURCE_CONTROLLER, concurrent=2)
+    register(flags)
+    found = flags.read(arguments)
+    settings = settings_of(found, place)
+    return Program(settings.common, lambda tools: run(tools, settings))
+
+
+def _kustomize_controller(arguments: list[str], place: Place) -> Program:
+    from fleetloop.controllers.kustomize.settings import register, settings_of
+    from fleetloop.controllers.kustomize.wiring import run
+
+    flags = common_flags(names.KUSTOMIZE_CONTROLLER, concurrent=4)
+    register(flags)
+    settings = settings_of(flags.read(arguments))
+    return Program(settings.common, lambda tools: run(tools, settings))
+
+
+_FLAGS_OF_THE_UNWRITTEN = ("storage-path", "storage-addr", "storage-adv-addr", "receiverAddr", "rate-limit-interval")
+
+
+def _not_written(component: str, arguments: list[str]) -> Program:
+    flags: Flags = common_flags(component, concurrent=4)
+    for name in _FLAGS_OF_THE_UNWRITTEN:
+        flags.text(name)
+    found = flags.read(arguments)
+    gates = {item.partition("=")[0]: False for item in ",".join(found.feature_gates).split(",") if item}
+
+    async def idle(_: Tools) -> None:
+        logger().info(f"{component} is not implemented in this version: it serves its probes and reconciles nothing")
+        await asyncio.get_running_loop().create_future()
+
+    return Program(common_settings(found, gates), idle)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # Windows, PyPy
+        return None
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
