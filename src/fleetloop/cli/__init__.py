@@ -28,10 +28,10 @@ How a verb is written, in a file `cli/greet.py`:
                 cx.say.action(f"greeting in {cx.namespace}")
                 cx.print((await kube.server_version())["gitVersion"])
 
-and one line in the table `cli/verbs.py`: `"greet": Verb("greet:Greet", "Greet somebody of the cluster")`. The first line of
-the docstring is the short help, the rest the long help. A verb says progress through `cx.say` (stderr) and prints data with
-`cx.print` (stdout); it fails by raising any of our error classes, or `CliError(message, code=2)`; `--timeout` bounds it as a whole
-(`cx.remaining()` is what is left of it, in seconds). `cx.cluster` is a synchronous client for a few requests, `cx.kube()` the full one.
+and one line in the table `cli/verbs.py`: `"greet": Verb("greet:Greet", "Greet somebody of the cluster")`. The first line
+of the docstring is the short help, the rest the long help. A verb says progress through `cx.say` (stderr) and prints data with
+`cx.print` (stdout); it fails by raising any of our error classes, or `CliError(message, code=2)`. `--timeout` bounds it as a
+whole, `cx.remaining()` is what is left of it. `cx.cluster` is a synchronous client for a few requests, `cx.kube()` the full one.
 
 A verb over kinds has one field `kind: Kind = argument(choices=...)`: each choice becomes a sub-command (`suspend source git`),
 and `flag(..., only=...)` keeps a flag to some of them. Flags follow Go's grammar (goflags.py): scripts were written against it.

@@ -77,7 +77,7 @@ def flag(
     deprecated: str = "",
     only: Callable[[Any], bool] | None = None,
 ) -> Any:
-    """`names`: "--all-namespaces", "-A". The type follows from the annotation bool, str, int or tuple[str, ...]; else give `type`.
+    """`names`: "--all-namespaces", "-A". The type follows from the annotation; give `type` where that is not enough.
 
     `default`: what the field is when the flag is not given; None tells "not given" apart. `only`: asked with the chosen
     sub-command's value, whether it has this flag. `deprecated`: text printed when the flag is used (⚠ CLI2, on stdout).

@@ -68,6 +68,7 @@ class Context:
     environment: Mapping[str, str]
     say: Say
     out: TextIO
+    answers: TextIO  # what the person types
     checks_namespace: bool = True
     started: float = field(default_factory=time.monotonic)
 
@@ -78,6 +79,12 @@ class Context:
     def write(self, text: str) -> None:
         self.out.write(text)
         self.out.flush()
+
+    def confirm(self, question: str) -> None:
+        """Goes on after `y`; any other answer, or none, raises CliError."""
+        self.write(f"? {question}? [y/N] ")
+        if self.answers.readline().strip() not in {"y", "Y"}:
+            raise CliError("aborting")
 
     @cached_property
     def namespace(self) -> str:
@@ -122,9 +129,17 @@ class Context:
     @cached_property
     def cluster(self) -> "OneShot":
         """The cluster for verbs that send a few requests and end: synchronous, and quick to import."""
+        from fleetloop.api.kinds import KINDS
+        from fleetloop.kube.discovery import Resource
         from fleetloop.kube.oneshot import OneShot
 
-        return OneShot(self.connection, field_manager=self.program, user_agent=self.program, remaining=self.remaining)
+        return OneShot(
+            self.connection,
+            field_manager=self.program,
+            user_agent=self.program,
+            remaining=self.remaining,
+            known=[Resource(kind.api_version, kind.kind, kind.plural, namespaced=True) for kind in KINDS],
+        )
 
     @contextlib.asynccontextmanager
     async def kube(self) -> AsyncIterator["Kube"]:

@@ -1,5 +1,7 @@
 """What ends a command. The message is printed once, after `✗`; no usage, no traceback."""
 
+from typing import Any
+
 
 class CliError(Exception):
     """`code` is the exit code; all verbs use 1, but `diff` (1: differs, 2: error)."""
@@ -14,10 +16,11 @@ class UsageError(CliError):
 
 
 class DeadlineExceeded(CliError):
-    """`--timeout` ran out. ⚠ CLI5: nothing but this text is promised; `detail` says what was being waited for."""
+    """`--timeout` ran out. ⚠ CLI5: this bare text is the last line; `last` is the object as it was seen last, if any was."""
 
-    def __init__(self) -> None:
+    def __init__(self, last: dict[str, Any] | None = None) -> None:
         super().__init__("context deadline exceeded")
+        self.last = last
 
 
 class HelpAsked(Exception):

@@ -6,20 +6,17 @@ Knows nothing of verbs: it takes words and a list of `Flag`, and gives values by
 
 import csv
 import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
+from fleetloop.api.durations import duration_text, seconds_of
 from fleetloop.cli.errors import HelpAsked, UsageError
 
 Values = dict[str, Any]
 
 _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
-_NANOSECONDS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
-_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)([^\d.]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,44 +168,11 @@ def _pairs(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def seconds_of(text: str) -> float:
-    """`1h30m`, `1.5s`, `300ms` to seconds; ValueError with the text of Go's time.ParseDuration."""
-    bare = text.lstrip("+-") if text[:1] in "+-" else text
-    if bare == "0":
-        return 0.0
-    invalid = ValueError(f"time: invalid duration {quoted(text)}")
-    if not bare:
-        raise invalid
-    total, position = Decimal(0), 0
-    while position < len(bare):
-        part = _DURATION_PART.match(bare, position)
-        if part is None:
-            raise invalid
-        number, unit = part.groups()
-        if not unit:
-            raise ValueError(f"time: missing unit in duration {quoted(text)}")
-        if unit not in _NANOSECONDS:
-            raise ValueError(f"time: unknown unit {quoted(unit)} in duration {quoted(text)}")
-        total += Decimal(number) * _NANOSECONDS[unit]
-        position = part.end()
-    seconds = float(total) / 1e9
-    return -seconds if text[0] == "-" else seconds
-
-
-def go_duration(seconds: float) -> str:
-    """Whole seconds as Go prints them: `5m0s`, `1h0m0s`, `10s`."""
-    hours, rest = divmod(int(seconds), 3600)
-    minutes, left = divmod(rest, 60)
-    if hours:
-        return f"{hours}h{minutes}m{left}s"
-    return f"{minutes}m{left}s" if minutes else f"{left}s"
-
-
 BOOL = FlagType("bool", _bool, False, show=lambda value: str(value).lower())
 STRING = FlagType("string", str, "")
 INT = FlagType("int", _int, 0)
 FLOAT = FlagType("float32", _float, 0.0, show=lambda value: f"{value:g}")
-DURATION = FlagType("duration", seconds_of, 0.0, show=go_duration)
+DURATION = FlagType("duration", seconds_of, 0.0, show=duration_text)
 STRINGS = FlagType("strings", _comma_list, (), is_list=True, show=",".join)
 STRING_ARRAY = FlagType("stringArray", lambda text: (text,), (), is_list=True)
 STRING_MAP = FlagType("stringToString", _pairs, (), is_list=True)  # pairs; a later key wins

@@ -7,6 +7,7 @@ and the verb is built from that.
 import asyncio
 import importlib
 import inspect
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,7 @@ class _Level:
     """What groups and verbs have in common: a list of flags and the way they are read."""
 
     own_flags: Sequence[Flag]
+    help: str | None
 
     def read(self, ctx: click.Context, words: list[str], *, stop_at_argument: bool) -> list[str]:
         line: CommandLine = ctx.obj
@@ -63,6 +65,9 @@ class _Level:
             if flag.deprecated and flag.name in line.values and flag.name not in line.reported:
                 line.reported.add(flag.name)
                 print(f"Flag --{flag.name} has been deprecated, {flag.deprecated}")  # ⚠ CLI2: on stdout
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write("\n" + (self.help or "").replace("fleetloop ", f"{ctx.obj.program} ") + "\n")
 
     def format_flags(self, formatter: click.HelpFormatter) -> None:
         for title, flags in (("Flags", self.own_flags), ("Global Flags", GLOBAL_FLAGS)):
@@ -96,6 +101,7 @@ class VerbCommand(_Level, click.Command):
             environment=os.environ,
             say=Say(sys.stderr),
             out=sys.stdout,
+            answers=sys.stdin or io.StringIO(),
             checks_namespace=self._cls.checks_namespace,
         )
         cx.warn_of_environment()
@@ -112,9 +118,6 @@ class VerbCommand(_Level, click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_flags(formatter)
-
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write("\n" + (self.help or "").replace("fleetloop ", f"{ctx.obj.program} ") + "\n")
 
 
 class GroupCommand(_Level, click.Group):
