@@ -2,7 +2,6 @@ package kustomize
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -107,7 +106,10 @@ func collect(files *boundedFS, dir string) ([]string, error) {
 			if _, found := findKustomizationFile(files, path); !found {
 				return nil
 			}
-			return errors.Join(add(path), fs.SkipDir)
+			if err := add(path); err != nil {
+				return err
+			}
+			return fs.SkipDir // bare: Walk compares with ==
 		case filepath.Ext(path) != ".yaml" && filepath.Ext(path) != ".yml":
 			return nil
 		}
