@@ -1,0 +1,146 @@
+"""The reference repositories hold together, and a fleet made from them carries nothing of the example organisation."""
+
+from pathlib import Path, PurePosixPath
+
+import pytest
+import yaml
+
+from fleetloop.fleet import (
+    Cluster,
+    FleetNames,
+    InvalidNames,
+    SecretDraft,
+    fleet_files,
+    new_age_key,
+    reference_folder,
+    write_fleet,
+)
+from fleetloop.fleet.layout import EXAMPLE_APPS_RECIPIENT, EXAMPLE_PLATFORM_RECIPIENT
+
+REFERENCE = reference_folder()
+MANIFESTS = sorted(p for p in REFERENCE.rglob("*.yaml"))
+KUSTOMIZATIONS = [p for p in MANIFESTS if p.name == "kustomization.yaml"]
+PLATFORM, APPS = new_age_key().recipient, new_age_key().recipient
+
+
+def names(**changes: object) -> FleetNames:
+    fields: dict[str, object] = {
+        "organisation": "globex",
+        "host": "127.0.0.9:8443",
+        "domain": "globex.test",
+        "platform_recipient": PLATFORM,
+        "apps_recipient": APPS,
+    }
+    return FleetNames(**(fields | changes))  # type: ignore[arg-type]
+
+
+async def plain(draft: SecretDraft) -> str:
+    return draft.manifest(dict.fromkeys(draft.keys, "swordfish"))
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(REFERENCE))
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=relative)
+def test_every_manifest_parses(path: Path) -> None:
+    for document in filter(None, yaml.safe_load_all(path.read_text())):
+        assert isinstance(document, dict)
+
+
+@pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=relative)
+def test_kustomizations_name_existing_files(path: Path) -> None:
+    kustomization = yaml.safe_load(path.read_text())
+    generated = [file for entry in kustomization.get("configMapGenerator", []) for file in entry["files"]]
+    for entry in [*kustomization.get("resources", []), *kustomization.get("components", []), *generated]:
+        target = path.parent / entry
+        assert target.is_file() or (target / "kustomization.yaml").is_file(), entry
+
+
+@pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=relative)
+def test_kustomizations_list_every_manifest_beside_them(path: Path) -> None:
+    kustomization = yaml.safe_load(path.read_text())
+    listed = {*kustomization.get("resources", []), *(f for e in kustomization.get("configMapGenerator", []) for f in e["files"])}
+    assert {p.name for p in path.parent.glob("*.yaml") if p.name != path.name} <= listed
+
+
+def test_only_encrypted_secrets_are_committed() -> None:
+    for path in MANIFESTS:
+        for document in filter(None, yaml.safe_load_all(path.read_text())):
+            if document.get("kind") == "Secret":
+                assert path.name.endswith(".sops.yaml"), relative(path)
+                assert all(value.startswith("ENC[") for value in document["stringData"].values()), relative(path)
+
+
+def test_both_clusters_include_the_lock_down() -> None:
+    for cluster in ("staging", "production"):
+        overlay = yaml.safe_load((REFERENCE / "fleet/clusters" / cluster / "flux-system/kustomization.yaml").read_text())
+        assert overlay["components"] == ["../../../controllers/lock-down"]
+        assert overlay["resources"] == ["gotk-components.yaml", "gotk-sync.yaml"]
+
+
+async def test_written_fleet_carries_nothing_of_the_example(tmp_path: Path) -> None:
+    await write_fleet(tmp_path, names(fleet="platform-fleet", apps="shop"), plain)
+    assert {p.name for p in tmp_path.iterdir()} == {"platform-fleet", "infra", "shop"}
+    left = ["example-org", "git.example", "example.com", "ENC[", EXAMPLE_PLATFORM_RECIPIENT, EXAMPLE_APPS_RECIPIENT]
+    for path in (p for p in tmp_path.rglob("*") if p.is_file()):
+        text = path.read_text()
+        assert not [word for word in left if word in text], path
+    assert "https://127.0.0.9:8443/globex/shop.git" in (tmp_path / "platform-fleet/tenants/base/apps/sync.yaml").read_text()
+    assert "--owner=globex --repository=platform-fleet" in (tmp_path / "platform-fleet/README.md").read_text()
+
+
+def test_secrets_are_sealed_for_who_reads_them() -> None:
+    drafts = [file for file in fleet_files(names()).values() if isinstance(file, SecretDraft)]
+    found = {str(draft.path): (f"{draft.namespace}/{draft.name}", draft.recipient) for draft in drafts}
+    assert found == {
+        f"fleet/tenants/{cluster}/{file}.sops.yaml": (secret, PLATFORM)
+        for cluster in ("staging", "production")
+        for file, secret in [
+            ("infra-git-auth", "infra/git-auth"),
+            ("apps-git-auth", "apps/git-auth"),
+            ("apps-sops-age", "apps/sops-age"),
+        ]
+    } | {f"apps/{environment}/orders-db.sops.yaml": ("apps/orders-db", APPS) for environment in ("staging", "production")}
+
+
+def test_a_cluster_gets_a_folder_and_facts_of_its_own() -> None:
+    clusters = (Cluster("eu-1", "production", "production"), Cluster("us-1", "production", "release"))
+    files = fleet_files(names(clusters=clusters))
+    folders = {path.parts[2] for path in files if path.parts[:2] == ("fleet", "clusters")}
+    assert folders == {"eu-1", "us-1"}
+    info = yaml.safe_load(str(files[PurePosixPath("fleet/clusters/us-1/runtime-info.yaml")]))
+    assert info["data"] == {
+        "CLUSTER_NAME": "us-1",
+        "CLUSTER_DOMAIN": "us-1.globex.test",
+        "ENVIRONMENT": "production",
+        "GIT_BRANCH": "release",
+    }
+    tenants = yaml.safe_load(str(files[PurePosixPath("fleet/clusters/us-1/tenants.yaml")]))
+    assert tenants["spec"]["path"] == "./tenants/us-1"
+    assert PurePosixPath("fleet/tenants/us-1/apps-git-auth.sops.yaml") in files
+
+
+async def test_an_existing_fleet_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    with pytest.raises(FileExistsError, match="infra exists already"):
+        await write_fleet(tmp_path, names(), plain)
+    assert [p.name for p in tmp_path.iterdir()] == ["infra"]
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("organisation", "../up"),
+        ("host", "https://git.example.com"),
+        ("apps", "-flag"),
+        ("domain", "with space"),
+        ("apps_recipient", "AGE-SECRET-KEY-1QQ"),
+        ("clusters", (Cluster("Up", "staging", "main"),)),
+        ("clusters", (Cluster("one", "test", "main"),)),
+        ("clusters", (Cluster("one", "staging", "--force"),)),
+    ],
+)
+def test_names_that_cannot_stand_in_a_path_or_url_are_refused(field: str, value: object) -> None:
+    with pytest.raises(InvalidNames):
+        names(**{field: value})
