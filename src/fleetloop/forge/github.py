@@ -154,7 +154,7 @@ class GitHub:
 
     async def may_grant(self, repository: Repository, team: str) -> bool:
         """A permission that does not exist is refused with 422 to who may set one."""
-        answer = await self._http.probe("PUT", _team_path(repository, team), {"permission": ""})
+        answer = await self._http.probe("PUT", _team_path(repository, team), {"permission": "no-such-permission"})
         return _is_allowed(answer, hides=False)
 
     async def _has(self, probe: Probe, repository: Repository) -> bool:
