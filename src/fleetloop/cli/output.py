@@ -15,9 +15,9 @@ def formatted(document: Any, form: str) -> str:
         import orjson
 
         return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
-    from fleetloop.api.yaml import yaml_text
+    from fleetloop.api.yaml import dump
 
-    return yaml_text(document)
+    return dump(document)
 
 
 def list_of(items: Sequence[Manifest]) -> Manifest:
