@@ -1,0 +1,164 @@
+"""Reading artifacts: downloaded, verified, unpacked once per digest, and shared by all who read the same one.
+
+The cache is a private folder, empty at start, keyed by digest; what is read by somebody is never evicted. Trees are
+shared, so a reader must not change them.
+"""
+
+import asyncio
+import hashlib
+import itertools
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from fleetloop.storage.digest import algorithm_of
+from fleetloop.storage.tarball import STANDARD_LIMITS, Limits, unpack
+
+_CHUNK = 1 << 16
+
+
+class ArtifactMissing(Exception):
+    """The server has no such file (any more); a newer artifact will be along."""
+
+
+class ArtifactUnreachable(Exception):
+    """The server did not answer, or with an error."""
+
+
+class ArtifactCorrupt(Exception):
+    """The bytes served are not those the digest names."""
+
+
+class ArtifactTooLarge(Exception):
+    """The file is larger than we accept."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """`hosts`: host of a URL -> host[:port] to use instead. `timeout`: seconds for one download. `kept_bytes`: unpacked."""
+
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 60.0
+    max_bytes: int = 1 << 30
+    limits: Limits = STANDARD_LIMITS
+    kept_bytes: int = 2 << 30
+
+
+STANDARD = ReaderSettings()
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One digest in the cache. The lock makes the first reader fetch while the others wait."""
+
+    tree: Path
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    readers: int = 0
+    size: int | None = None  # bytes once it is there
+
+
+class ArtifactReader:
+    """One per process; one event loop owns it."""
+
+    def __init__(self, folder: Path, http: aiohttp.ClientSession, settings: ReaderSettings = STANDARD) -> None:
+        self._folder, self._http, self._settings = folder, http, settings
+        self._entries: dict[str, _Entry] = {}  # least recently used first
+        self._numbers = itertools.count()  # a tree that is going never meets its successor
+
+    @asynccontextmanager
+    async def open(self, url: str, digest: str) -> AsyncIterator[Path]:
+        """The unpacked tree of an artifact, for reading only and only within the context.
+
+        Raises ArtifactMissing, ArtifactUnreachable, ArtifactCorrupt, ArtifactTooLarge, UnsafeArchive, UnsupportedDigest.
+        """
+        algorithm_of(digest)
+        name = f"{digest.replace(':', '-')}.{next(self._numbers)}"
+        entry = self._entries.pop(digest, None) or _Entry(self._folder / name)
+        self._entries[digest] = entry  # now the most recently used
+        entry.readers += 1
+        try:
+            async with entry.lock:
+                if entry.size is None:
+                    entry.size = await self._bring(url, digest, entry.tree)
+            yield entry.tree
+        finally:
+            entry.readers -= 1
+            await self._evict()
+
+    async def _bring(self, url: str, digest: str, tree: Path) -> int:
+        archive = tree.with_name(tree.name + ".tar.gz")
+        try:
+            await self._download(url, digest, archive)
+            return await asyncio.to_thread(_unpack_whole, archive, tree, self._settings.limits)
+        finally:
+            archive.unlink(missing_ok=True)
+
+    async def _download(self, url: str, digest: str, into: Path) -> None:
+        """Raises what `open` names for a download."""
+        hashed = hashlib.new(algorithm_of(digest))
+        timeout = aiohttp.ClientTimeout(total=self._settings.timeout)
+        address = redirected(url, self._settings.hosts)
+        try:
+            async with self._http.get(address, timeout=timeout, auto_decompress=False, allow_redirects=False) as answer:
+                _check_status(answer, url)
+                size = 0
+                with await asyncio.to_thread(_create, into) as file:
+                    async for chunk in answer.content.iter_chunked(_CHUNK):
+                        size += len(chunk)
+                        if size > self._settings.max_bytes:
+                            raise ArtifactTooLarge(f"{url}: the artifact is larger than {self._settings.max_bytes} bytes")
+                        hashed.update(chunk)
+                        file.write(chunk)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ArtifactUnreachable(f"{url}: {error or type(error).__name__}") from None
+        found = f"{algorithm_of(digest)}:{hashed.hexdigest()}"
+        if found != digest:
+            raise ArtifactCorrupt(f"{url}: computed digest '{found}' doesn't match '{digest}'")
+
+    async def _evict(self) -> None:
+        """Oldest first until what is kept fits; entries that failed go at once."""
+        kept = sum(entry.size or 0 for entry in self._entries.values())
+        for digest, entry in list(self._entries.items()):
+            if entry.readers or (entry.size is not None and kept <= self._settings.kept_bytes):
+                continue
+            kept -= entry.size or 0
+            del self._entries[digest]
+            await asyncio.to_thread(shutil.rmtree, entry.tree, ignore_errors=True)
+
+
+def redirected(url: str, hosts: Mapping[str, str]) -> str:
+    """The URL with its host replaced as `hosts` says (SOURCE_CONTROLLER_LOCALHOST and alike)."""
+    parts = urlsplit(url)
+    other = hosts.get(parts.hostname or "")
+    return parts._replace(netloc=other).geturl() if other else url
+
+
+def _check_status(answer: aiohttp.ClientResponse, url: str) -> None:
+    if answer.status == 404:
+        raise ArtifactMissing(f"{url}: artifact not found")
+    if answer.status != 200:
+        raise ArtifactUnreachable(f"{url}: the artifact server answered {answer.status}")
+
+
+def _create(path: Path) -> BinaryIO:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path.open("wb")
+
+
+def _unpack_whole(archive: Path, tree: Path, limits: Limits) -> int:
+    """All or nothing. Gives the bytes on disk."""
+    shutil.rmtree(tree, ignore_errors=True)
+    try:
+        tree.mkdir(mode=0o700)
+        unpack(archive, tree, limits)
+    except BaseException:
+        shutil.rmtree(tree, ignore_errors=True)
+        raise
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(tree) for name in names)

@@ -1,0 +1,175 @@
+"""Artifacts as archives: writing one from a tree, byte for byte the same for the same content, and unpacking one safely.
+
+Format: source-kustomize.md 2.2. The digest covers compressed bytes, so the compressor (zlib, level 6) is part of the
+format (SK2). Everything here blocks: call it in a thread.
+"""
+
+import gzip
+import os
+import stat
+import tarfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from fleetloop.storage.ignore import IgnoreRules
+
+_BLOCK = 512
+_LEVEL = 6
+_CHUNK = 1 << 20
+NOTHING_IGNORED = IgnoreRules(())
+
+
+class UnsafeArchive(Exception):
+    """The archive holds what it must not, or more than we accept, or is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes and entries after unpacking."""
+
+    total_bytes: int = 4 << 30
+    entries: int = 500_000
+
+
+STANDARD_LIMITS = Limits()
+
+
+def write_tarball(tree: Path, out: BinaryIO, rules: IgnoreRules = NOTHING_IGNORED) -> None:
+    """Regular files and directories in lexical order; links and devices are left out silently (SK9). Raises OSError."""
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=out, mtime=0) as archive:
+        archive.write(_header(".", 0, 0o750, b"5"))
+        for name, entry in _entries(tree, ""):
+            if rules.ignores(name, is_directory=entry.is_dir(follow_symlinks=False)):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                archive.write(_header(name, 0, 0o750, b"5"))
+            else:
+                _write_file(archive, name, entry.path)
+        archive.write(bytes(2 * _BLOCK))
+
+
+def _entries(folder: Path | str, prefix: str) -> Iterator[tuple[str, "os.DirEntry[str]"]]:
+    """Depth first, names in byte order; a directory's content comes even when the directory is ignored (SK5)."""
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: os.fsencode(entry.name))
+    for entry in entries:
+        name = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield name, entry
+            yield from _entries(entry.path, name + "/")
+        elif entry.is_file(follow_symlinks=False):
+            yield name, entry
+
+
+def _write_file(archive: gzip.GzipFile, name: str, path: str) -> None:
+    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+        found = os.fstat(file.fileno())
+        archive.write(_header(name, found.st_size, 0o700 if found.st_mode & 0o111 else 0o600, b"0"))
+        left = found.st_size
+        while left and (chunk := file.read(min(left, _CHUNK))):
+            archive.write(chunk)
+            left -= len(chunk)
+        if left:
+            raise OSError(f"{name}: the file shrank while it was archived")
+        archive.write(bytes(-found.st_size % _BLOCK))
+
+
+def _header(name: str, size: int, mode: int, kind: bytes) -> bytes:
+    """A ustar header, after a PAX one where the name does not fit."""
+    raw = os.fsencode(name)
+    prefix, base = _split(raw)
+    if base is not None and raw.isascii():
+        return _ustar(prefix, base, size, mode, kind)
+    record = _pax_record(b"path", raw)
+    directory, _, last = raw.rpartition(b"/")
+    about = b"/".join(filter(None, [directory, b"PaxHeaders.0", last]))
+    padded = record + bytes(-len(record) % _BLOCK)
+    return _ustar(b"", _ascii(about), len(record), 0, b"x") + padded + _ustar(b"", _ascii(raw), size, mode, kind)
+
+
+def _split(name: bytes) -> tuple[bytes, bytes | None]:
+    """Prefix and name of at most 155 and 100 bytes, parted at a slash; no name when that is impossible."""
+    if len(name) <= 100:
+        return b"", name
+    prefix, _, base = name[:156].rpartition(b"/")
+    base += name[156:]
+    return (prefix, base) if prefix and base and len(base) <= 100 else (b"", None)
+
+
+def _ascii(name: bytes) -> bytes:
+    return bytes(byte for byte in name if byte < 0x80)[:100].rstrip(b"/")
+
+
+def _pax_record(key: bytes, value: bytes) -> bytes:
+    """`<length> key=value\\n`, the length counting itself."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _ustar(prefix: bytes, name: bytes, size: int, mode: int, kind: bytes) -> bytes:
+    if size >= 8**11:
+        raise OSError(f"{os.fsdecode(name)}: the file is too large for an archive")
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, 0, 0, size, 0)
+    before = name.ljust(100, b"\0") + numbers
+    after = kind + bytes(100) + b"ustar\x0000" + bytes(64) + b"0000000\x000000000\0" + prefix.ljust(155, b"\0") + bytes(12)
+    checksum = sum(before) + sum(after) + 8 * ord(" ")
+    return before + b"%06o\0 " % checksum + after
+
+
+def unpack(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
+    """Unpacks a .tar.gz into the empty folder `into`. Raises UnsafeArchive, OSError.
+
+    Nothing lands outside: no absolute or parent paths, no links of any kind, no devices, and no file twice.
+    """
+    try:
+        with tarfile.open(archive, mode="r|gz") as tar:
+            budget = _Budget(limits)
+            for member in tar:
+                budget.take(member)
+                _unpack_member(tar, member, into)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UnsafeArchive(f"archive cannot be read: {error}") from None
+
+
+class _Budget:
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._bytes, self._entries = limits, 0, 0
+
+    def take(self, member: tarfile.TarInfo) -> None:
+        self._entries += 1
+        self._bytes += member.size
+        if self._entries > self._limits.entries or self._bytes > self._limits.total_bytes:
+            limits = f"{self._limits.entries} entries, {self._limits.total_bytes} bytes"
+            raise UnsafeArchive(f"archive is larger than we accept ({limits})")
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
+    target = into / _safe_name(member.name)
+    if member.isdir():
+        target.mkdir(parents=True, exist_ok=True)
+        return
+    if not member.isreg():
+        raise UnsafeArchive(f"archive holds '{member.name[:200]}', which is neither a file nor a directory")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    content = tar.extractfile(member)
+    assert content is not None  # a regular file has content
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(target, flags, 0o700 if member.mode & stat.S_IXUSR else 0o600)
+    except FileExistsError:
+        raise UnsafeArchive(f"archive holds '{member.name[:200]}' twice") from None
+    with open(descriptor, "wb") as file:
+        while chunk := content.read(_CHUNK):
+            file.write(chunk)
+
+
+def _safe_name(name: str) -> PurePosixPath:
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
+        raise UnsafeArchive(f"archive holds the unsafe path '{name[:200]}'")
+    return path

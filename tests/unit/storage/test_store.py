@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+
+from fleetloop.storage import ArtifactStore, DigestMismatch, NotStored, Stored, UnsafePath, UnsupportedDigest, garbage
+
+NOW = 1000.0
+
+
+def kept(ages: dict[str, float], current: str, ttl: float = 60, keep: int = 2) -> set[str]:
+    files = [Stored(name, NOW - age, 1) for name, age in ages.items()]
+    return set(ages) - set(garbage(files, current, NOW, ttl, keep))
+
+
+@pytest.mark.parametrize(
+    ("ages", "current", "expected"),
+    [
+        ({"a": 0}, "a", {"a"}),
+        ({"a": 99}, "a", {"a"}),  # never the current one
+        ({"a": 1, "b": 2}, "a", {"a", "b"}),
+        ({"a": 1, "b": 2, "c": 3}, "a", {"a", "b"}),  # the records, newest first
+        ({"a": 1, "b": 61}, "a", {"a"}),  # too old
+        ({"a": 1, "b": 2, "c": 3}, "c", {"c", "a"}),  # the current one counts, though it is the oldest
+        ({"a": 1, "b": 2}, "", {"a", "b"}),
+    ],
+)
+def test_garbage_SK6(ages: dict[str, float], current: str, expected: set[str]) -> None:  # noqa: N802
+    assert kept(ages, current) == expected
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path / "data")
+
+
+def put(store: ArtifactStore, path: str, content: bytes = b"content") -> Stored:
+    return store.write(path, lambda out: out.write(content) and None)
+
+
+def test_write_verify(store: ArtifactStore) -> None:
+    stored = put(store, "gitrepository/ns/app/1.tar.gz")
+    digest = "sha256:ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
+    assert (stored.path, stored.size, stored.digest) == ("gitrepository/ns/app/1.tar.gz", 7, digest)
+    store.verify(stored.path, digest)
+    file = store.root / stored.path
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.write_bytes(b"Content")
+    with pytest.raises(DigestMismatch):
+        store.verify(stored.path, digest)
+    store.remove(stored.path)
+    with pytest.raises(NotStored):
+        store.verify(stored.path, digest)
+
+
+def test_a_failed_write_leaves_nothing(store: ArtifactStore) -> None:
+    def fail(out: object) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.write("gitrepository/ns/app/1", fail)
+    assert list((store.root / "gitrepository/ns/app").iterdir()) == []
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha384", "sha512"])
+def test_each_digest_verifies_by_its_prefix(tmp_path: Path, algorithm: str) -> None:
+    stored = put(ArtifactStore(tmp_path, algorithm), "a/b/c/d")
+    assert stored.digest.startswith(algorithm + ":")
+    ArtifactStore(tmp_path).verify(stored.path, stored.digest)
+
+
+@pytest.mark.parametrize("digest", ["blake3:" + "0" * 64, "sha256:00", "sha256:" + "G" * 64, "md5:" + "0" * 32, "x"])
+def test_unsupported_digests(store: ArtifactStore, digest: str) -> None:
+    put(store, "a/b/c/d")
+    with pytest.raises(UnsupportedDigest):
+        store.verify("a/b/c/d", digest)
+
+
+def test_blake3_is_refused_at_start(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedDigest, match="blake3"):
+        ArtifactStore(tmp_path, "blake3")
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x"])
+def test_paths_stay_inside(store: ArtifactStore, path: str) -> None:
+    for act in (
+        lambda: put(store, path),
+        lambda: store.remove(path),
+        lambda: store.remove_folder(path),
+        lambda: store.find(path),
+    ):
+        with pytest.raises(UnsafePath):
+            act()
+
+
+@pytest.mark.parametrize("folder", ["", ".", "gitrepository", "gitrepository/ns", "a/b/c/d"])
+def test_only_one_objects_folder_is_removed(store: ArtifactStore, folder: str) -> None:
+    with pytest.raises(UnsafePath):
+        store.remove_folder(folder)
+
+
+def test_collect_and_link(store: ArtifactStore) -> None:
+    folder = "gitrepository/ns/app"
+    for name in "abc":
+        put(store, f"{folder}/{name}.tar.gz")
+    put(store, f"{folder}/a.tar.gz.lock")
+    assert store.link(f"{folder}/c.tar.gz") == f"{folder}/latest.tar.gz"
+    current = f"{folder}/c.tar.gz"
+    now = (store.root / current).stat().st_mtime + 100
+    assert sorted(store.collect(folder, current, now, ttl=60, keep=2)) == [f"{folder}/a.tar.gz", f"{folder}/b.tar.gz"]
+    assert sorted(p.name for p in (store.root / folder).iterdir()) == ["c.tar.gz", "latest.tar.gz"]
+    store.link(f"{folder}/c.tar.gz")
+    assert (store.root / folder / "latest.tar.gz").read_bytes() == b"content"
+    store.remove_folder(folder)
+    store.remove_folder(folder)
+    assert not (store.root / folder).exists()
+
+
+def test_what_died_is_cleared(store: ArtifactStore) -> None:
+    put(store, "a/b/c/d")
+    left = store.root / "a/b/c/.new-123"
+    left.write_text("half")
+    assert store.free(left.stat().st_mtime + 1) == ["a/b/c/.new-123"]
+    assert store.find("a/b/c/d")
