@@ -138,10 +138,14 @@ class Object(Draft):
         return self.metadata.namespace
 
 
-def content_of(status: Status) -> dict[str, Any]:
-    """The status as JSON values, without what is empty and without what the kind does not serve."""
-    content: dict[str, Any] = msgspec.to_builtins(status)
-    return {name: value for name, value in content.items() if name not in {api_name(f) for f in status.unpublished}}
+def content_of(part: Value | Draft) -> dict[str, Any]:
+    """A spec, status or any other part as JSON has it, without what is empty and without what is not served.
+
+    Equal to what the API server sends for the same content: lists, not tuples; times as text.
+    """
+    content: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(part))
+    hidden = {api_name(field) for field in part.unpublished} if isinstance(part, Status) else ()
+    return {name: value for name, value in content.items() if name not in hidden}
 
 
 class CommonMetadata(Value):
