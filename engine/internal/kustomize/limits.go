@@ -55,8 +55,8 @@ func expanded(node *yaml.Node, sizes map[*yaml.Node]int) int {
 
 var errTooDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
 
-// checkDepth reads JSON tokens only, so depth costs no stack.
-func checkDepth(content []byte) error {
+// CheckDepth reads JSON tokens only, so depth costs no stack.
+func CheckDepth(content []byte) error {
 	depth, inString, escaped := 0, false, false
 	for _, c := range content {
 		switch {

@@ -27,7 +27,7 @@ func expand(resources resmap.ResMap, args BuildArgs) ([]json.RawMessage, error) 
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", resource.CurId(), err)
 		}
-		if err := checkDepth(content); err != nil {
+		if err := CheckDepth(content); err != nil {
 			return nil, fmt.Errorf("%s: %w", resource.CurId(), err)
 		}
 		items, err := Flatten(content)
