@@ -94,7 +94,9 @@ class Controller(Generic[T]):
         metrics: Metrics,
         settings: LoopSettings,
         waits: HealthWaits | None = None,
+        also: Callable[[T | None, T | None], None] | None = None,
     ) -> None:
+        """`also` hears every change of the kind, after the loop itself."""
         self.kind = kind
         self.queue = WorkQueue()
         self._struct = struct
@@ -104,6 +106,7 @@ class Controller(Generic[T]):
         self._metrics = metrics
         self._settings = settings
         self._waits = waits
+        self._also = also
         self._failures: dict[Key, int] = {}
         self.cache: Cache[T] = Cache(
             kube,
@@ -133,6 +136,8 @@ class Controller(Generic[T]):
         elif old is None or _wakes(old, new):
             self._failures.pop(new.key, None)
             self.queue.add(new.key)
+        if self._also:
+            self._also(old, new)
 
     def undecodable(self, manifest: Manifest, error: ValueError) -> None:
         metadata = manifest["metadata"]

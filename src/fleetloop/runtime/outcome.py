@@ -39,10 +39,12 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An object to become healthy. `version`: the resourceVersion it must at least have, else yesterday's verdict would count."""
+    """An object to become healthy. `version`: the resourceVersion it must at least have, else yesterday's verdict would count.
+    `may_vanish`: a Job that is removed when it is done; gone is done."""
 
     ref: ObjectRef
     version: int = 0
+    may_vanish: bool = False
 
 
 Outcome = Done | Waiting

@@ -33,4 +33,7 @@ def settle(status: Status, result: Outcome | Failure, *, generation: int, now: d
             status.observed_generation = generation
         case Failure() as failure:
             mark(status, READY, "False", failure.reason, str(failure), generation=generation, now=now)
-            rename_reason(status, RECONCILING, "ProgressingWithRetry", now=now)
+            if status.condition(RECONCILING):
+                rename_reason(status, RECONCILING, "ProgressingWithRetry", now=now)
+            else:
+                mark(status, RECONCILING, "True", "ProgressingWithRetry", IN_PROGRESS, generation=generation, now=now)

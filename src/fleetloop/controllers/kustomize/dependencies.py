@@ -1,0 +1,60 @@
+"""Whether everything a Kustomization depends on is ready. Pure but for one CEL call. Flux: source-kustomize.md 8.11 (SK29)."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import msgspec
+
+from fleetloop.api.applier import DependencyReference
+from fleetloop.api.kustomize import Kustomization
+from fleetloop.api.meta import Key
+from fleetloop.controllers.kustomize.failures import BadExpression, DependencyNotReady
+from fleetloop.controllers.kustomize.sources import source_key
+
+Evaluate = Callable[[str, dict[str, Any]], Awaitable[bool]]  # expression, variables; raises ValueError
+
+
+async def check_dependencies(
+    kustomization: Kustomization,
+    find: Callable[[Key], Kustomization | None],
+    revision: str,
+    evaluate: Evaluate,
+    *,
+    additive: bool,
+) -> None:
+    """Raises DependencyNotReady naming the first one, BadExpression. `additive`: readyExpr comes on top of the other rules."""
+    for ref in kustomization.spec.depends_on:
+        name = f"{ref.namespace or kustomization.namespace}/{ref.name}"
+        dependency = find(dependency_key(kustomization, ref))
+        if dependency is None:
+            raise DependencyNotReady(f"dependency '{name}' not found")
+        if ref.ready_expr and not await _holds(kustomization, ref, dependency, evaluate):
+            raise DependencyNotReady(f"dependency '{name}' is not ready according to readyExpr eval")
+        if not ref.ready_expr or additive:
+            if not is_ready(dependency):
+                raise DependencyNotReady(f"dependency '{name}' is not ready")
+            same_source = source_key(dependency) == source_key(kustomization)
+            if same_source and dependency.status.last_applied_revision != revision:
+                raise DependencyNotReady(f"dependency '{name}' revision is not up to date")
+
+
+def dependency_key(kustomization: Kustomization, ref: DependencyReference) -> Key:
+    return Key(kustomization.kind, ref.namespace or kustomization.namespace, ref.name)
+
+
+def is_ready(kustomization: Kustomization) -> bool:
+    status = kustomization.status
+    return status.observed_generation == kustomization.metadata.generation and status.is_true("Ready")
+
+
+def dependents(key: Key, all_of_them: Iterable[Kustomization]) -> list[Key]:
+    """Who waits for `key`."""
+    return [k.key for k in all_of_them if any(dependency_key(k, ref) == key for ref in k.spec.depends_on)]
+
+
+async def _holds(kustomization: Kustomization, ref: DependencyReference, dependency: Kustomization, evaluate: Evaluate) -> bool:
+    variables = {"self": msgspec.to_builtins(kustomization), "dep": msgspec.to_builtins(dependency)}
+    try:
+        return await evaluate(ref.ready_expr, variables)
+    except ValueError as error:
+        raise BadExpression(f"spec.dependsOn readyExpr {ref.ready_expr!r}: {error}") from error

@@ -1,0 +1,54 @@
+"""How a Kustomization's pass can fail. Reasons are Flux's: source-kustomize.md 8.2."""
+
+from fleetloop.api.durations import duration_text
+from fleetloop.runtime.outcome import Failure, Retry
+
+
+class SourceMissing(Failure):
+    """The source does not exist; its appearing wakes the object."""
+
+    reason, severity = "ArtifactFailed", None
+
+
+class ArtifactMissing(Failure):
+    """The source has no artifact yet, or the artifact cannot be had."""
+
+    reason, severity = "ArtifactFailed", None
+
+
+class ArtifactFailed(Failure):
+    reason = "ArtifactFailed"
+
+
+class AccessDenied(Failure):
+    reason, retry = "AccessDenied", Retry.NEVER
+
+
+class BadExpression(Failure):
+    reason, retry = "InvalidCELExpression", Retry.NEVER
+
+
+class DependencyNotReady(Failure):
+    reason, severity = "DependencyNotReady", None
+
+
+class BuildFailed(Failure):
+    reason = "BuildFailed"
+
+
+class ReconciliationFailed(Failure):
+    reason = "ReconciliationFailed"
+
+
+class PruneFailed(Failure):
+    reason = "PruneFailed"
+
+
+class HealthCheckFailed(Failure):
+    """`detail` is what the Healthy condition says."""
+
+    reason = "HealthCheckFailed"
+
+    def __init__(self, detail: str, seconds: float) -> None:
+        super().__init__(f"health check failed after {duration_text(seconds)}: {detail}")
+        self.detail = detail

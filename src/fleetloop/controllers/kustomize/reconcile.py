@@ -1,0 +1,275 @@
+"""A Kustomization's pass: from an artifact to applied and healthy objects. Flux: source-kustomize.md 8.2.
+
+Steps write facts into the draft, saved even when one raises. Nobody here writes Ready, Reconciling or Stalled.
+"""
+
+import datetime
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fleetloop.api import names
+from fleetloop.api.applier import ResourceInventory, ResourceRef
+from fleetloop.api.durations import duration_text, seconds_of
+from fleetloop.api.kustomize import Kustomization, KustomizationStatus
+from fleetloop.api.meta import Key, Status
+from fleetloop.build import BuildError
+from fleetloop.controllers.kustomize.dependencies import check_dependencies
+from fleetloop.controllers.kustomize.failures import BuildFailed, DependencyNotReady, PruneFailed, ReconciliationFailed
+from fleetloop.controllers.kustomize.health import health_targets, judge
+from fleetloop.controllers.kustomize.history import digest_of, recorded
+from fleetloop.controllers.kustomize.sources import Source, find_source
+from fleetloop.controllers.kustomize.steps import acting_as, belongs_to
+from fleetloop.controllers.kustomize.tools import KustomizeTools
+from fleetloop.kube.apply import ApplyFailed, ApplySettings, ChangeSet, apply_in_stages, until_current
+from fleetloop.kube.client import Kube
+from fleetloop.kube.inventory import id_of, ref_from, stale
+from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
+from fleetloop.kube.prune import prune
+from fleetloop.runtime import settle as settling
+from fleetloop.runtime.clock import utc_now
+from fleetloop.runtime.conditions import mark, remove
+from fleetloop.runtime.controller import Report
+from fleetloop.runtime.health_waits import Verdict
+from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Waiting
+
+HEALTHY = "Healthy"
+SHORTEST_TIMEOUT = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a pass has brought to the cluster and is now waiting for."""
+
+    token: str
+    digest: str
+    started: float
+    waiting: Waiting | None
+    changed: bool
+
+
+class KustomizationReconciler:
+    owned_conditions = frozenset({"Ready", "Reconciling", "Stalled", HEALTHY})
+
+    def __init__(self, tools: KustomizeTools) -> None:
+        self._tools = tools
+        self._applied: dict[Key, Applied] = {}
+
+    async def reconcile(self, obj: Kustomization, draft: Status, report: Report) -> Outcome:
+        """One pass. Every failure but a terminal one is tried again after spec.retryInterval."""
+        assert isinstance(draft, KustomizationStatus)
+        source: Source | None = None
+        try:
+            source = find_source(obj, self._tools.sources, self._tools.settings)
+            return await self._pass(obj, draft, source, report)
+        except Failure as failure:
+            if source:
+                failure.metadata = event_metadata(source)
+            if failure.retry is Retry.BACKOFF:
+                failure.retry, failure.after = Retry.AFTER, seconds_of(obj.spec.retry_interval or obj.spec.interval)
+            raise
+
+    async def finalize(self, obj: Kustomization, report: Report) -> None:
+        await self._tools.finalize(obj, report)
+        self.forget(obj.key)
+
+    def settle(self, obj: Kustomization, draft: Status, result: Outcome | Failure, now: datetime.datetime) -> None:
+        settling.settle(draft, result, generation=obj.metadata.generation, now=now)
+
+    def suspended(self, obj: Kustomization, draft: Status) -> None:
+        """Nothing but lastHandledReconcileAt."""
+
+    def forget(self, key: Key) -> None:
+        self._applied.pop(key, None)
+        self._tools.owned.forget(key)
+
+    async def _pass(self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report) -> Outcome:
+        await self._check_dependencies(ks, source, report)
+        token = pass_token(ks, source)
+        if (applied := self._applied.get(ks.key)) and applied.token == token:
+            if verdict := self._tools.waits.take_verdict(ks.key, token):
+                return self._judge(ks, draft, source, applied, verdict, report)
+            if applied.waiting and self._tools.waits.is_waiting(ks.key, token):
+                return applied.waiting
+        started = time.monotonic()
+        objects, digest = await self._build(ks, draft, source, report)
+        cluster = acting_as(ks, self._tools.kube, self._tools.settings)
+        changes = await self._apply(ks, draft, source, objects, cluster, report)
+        waiting = self._wait_for(ks, source, token, changes, objects)
+        applied = self._applied[ks.key] = Applied(token, digest, started, waiting, bool(changes.lines()))
+        if waiting is None:
+            remove(draft, HEALTHY)
+            return self._done(ks, draft, source, applied)
+        unsettled = {t.ref: health for t in waiting.targets if (health := self._tools.health_of(t)).status != "Current"}
+        if not unsettled:
+            return self._judge(ks, draft, source, applied, Verdict(token, {}, 0.0), report)
+        mark(draft, HEALTHY, "Unknown", "Progressing", waiting.message, generation=ks.metadata.generation, now=utc_now())
+        return waiting
+
+    async def _check_dependencies(self, ks: Kustomization, source: Source, report: Report) -> None:
+        if not ks.spec.depends_on:
+            return
+        wait = self._tools.settings.requeue_dependency
+        additive = self._tools.settings.gate("AdditiveCELDependencyCheck")
+        try:
+            await check_dependencies(ks, self._tools.find, source.revision, self._tools.evaluate, additive=additive)
+        except DependencyNotReady as failure:
+            message = f"Dependencies do not meet ready condition, retrying in {wait:g}s"
+            if ks.status.condition("Ready") is None or ks.status.condition("Ready").message != str(failure):  # type: ignore[union-attr]
+                report.event("Normal", failure.reason, message, event_metadata(source))
+            failure.retry, failure.after = Retry.AFTER, wait
+            raise
+
+    async def _build(
+        self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report
+    ) -> tuple[list[Manifest], str]:
+        draft_is_news = is_news(ks, source)
+        timeout = duration_text(timeout_of(ks))
+        draft.last_attempted_revision = source.revision
+        if draft_is_news:
+            begin(ks, draft, f"Building manifests for revision {source.revision} with a timeout of {timeout}")
+        async with self._tools.tree_of(source, self._tools.settings.requeue_dependency) as tree:
+            try:
+                objects = await self._tools.build(tree, ks, timeout_of(ks))
+            except BuildError as error:
+                if not draft_is_news:
+                    begin(ks, draft, f"Building manifests for revision {source.revision} with a timeout of {timeout}")
+                raise BuildFailed(str(error)) from error
+        return objects, digest_of(objects)
+
+    async def _apply(
+        self,
+        ks: Kustomization,
+        draft: KustomizationStatus,
+        source: Source,
+        objects: Sequence[Manifest],
+        cluster: Kube,
+        report: Report,
+    ) -> ChangeSet:
+        """Applies, then prunes. What is about to be applied is in the inventory before it is: a process killed meanwhile leaves
+        nothing behind that nobody owns."""
+        old = inventory_of(draft)
+        planned = [ref_of(manifest) for manifest in objects]
+        both = [*old, *stale(planned, old)]
+        draft.inventory = inventory(both)
+        if is_news(ks, source) or len(both) > len(old):
+            message = f"Detecting drift for revision {source.revision} with a timeout of {duration_text(timeout_of(ks))}"
+            begin(ks, draft, message)
+            await report.progress()
+        settings = ApplySettings(
+            names.KUSTOMIZE_CONTROLLER,
+            self._tools.settings.concurrent_ssa,
+            ks.spec.force,
+            self._tools.settings.custom_stage_kinds,
+            self._tools.settings.override_managers,
+        )
+        try:
+            changes = await apply_in_stages(cluster, objects, settings, until_current)
+        except ApplyFailed as error:
+            raise ReconciliationFailed("\n".join([str(error), *error.changes.lines()])) from error
+        self._tools.owned.set(ks.key, changes.refs)
+        draft.inventory = inventory(changes.refs)
+        if lines := changes.lines():
+            report.event("Normal", "Progressing", "\n".join(lines), event_metadata(source))
+        await self._prune(ks, draft, stale(old, changes.refs), cluster, source, report)
+        return changes
+
+    async def _prune(
+        self,
+        ks: Kustomization,
+        draft: KustomizationStatus,
+        refs: Sequence[ObjectRef],
+        cluster: Kube,
+        source: Source,
+        report: Report,
+    ) -> None:
+        if not ks.spec.prune or not refs:
+            return
+        pruned = await prune(cluster, refs, lambda manifest: belongs_to(ks, manifest))
+        if pruned.lines:
+            report.event("Normal", "Progressing", "\n".join(pruned.lines), event_metadata(source))
+        if pruned.refused:
+            draft.inventory = inventory([*inventory_of(draft), *pruned.refused])
+            raise PruneFailed(pruned.error)
+
+    def _wait_for(
+        self, ks: Kustomization, source: Source, token: str, changes: ChangeSet, objects: Sequence[Manifest]
+    ) -> Waiting | None:
+        self._tools.live.use({(ref.api_version, ref.kind) for ref in changes.refs})
+        targets = health_targets(ks, changes.changes, objects)
+        if not targets:
+            return None
+        self._tools.live.use({(target.ref.api_version, target.ref.kind) for target in targets})
+        timeout = timeout_of(ks)
+        message = f"Running health checks for revision {source.revision} with a timeout of {duration_text(timeout)}"
+        return Waiting(token, targets, timeout, message)
+
+    def _judge(
+        self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied, verdict: Verdict, report: Report
+    ) -> Done:
+        now, generation = utc_now(), ks.metadata.generation
+        failure = judge(verdict.unsettled, verdict.seconds)
+        if failure:
+            mark(draft, HEALTHY, "False", failure.reason, failure.detail, generation=generation, now=now)
+            seconds = time.monotonic() - applied.started
+            draft.history = recorded(draft.history, applied.digest, failure.reason, source, seconds, now)
+            del self._applied[ks.key]
+            raise failure
+        if not draft.is_true(HEALTHY) or applied.changed:
+            message = f"Health check passed in {duration_text(verdict.seconds)}"
+            report.event("Normal", "Progressing", message, event_metadata(source))
+            mark(draft, HEALTHY, "True", "Succeeded", message, generation=generation, now=now)
+        return self._done(ks, draft, source, applied)
+
+    def _done(self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied) -> Done:
+        seconds = time.monotonic() - applied.started
+        self._applied[ks.key] = Applied("", applied.digest, applied.started, None, False)
+        draft.last_applied_revision = source.revision  # SK22: only after health
+        draft.last_applied_origin_revision = source.origin_revision
+        draft.history = recorded(draft.history, applied.digest, "ReconciliationSucceeded", source, seconds, utc_now())
+        interval = seconds_of(ks.spec.interval)
+        return Done(
+            after=interval,
+            message=f"Applied revision: {source.revision}",
+            event=f"Reconciliation finished in {duration_text(seconds)}, next run in {duration_text(interval)}",
+            event_metadata=tuple((event_metadata(source) | {"commit_status": "update"}).items()),
+        )
+
+
+def pass_token(ks: Kustomization, source: Source) -> str:
+    """Names what a pass is about: a verdict of another generation, artifact or request does not count."""
+    requested = ks.metadata.annotations.get(names.REQUESTED_AT, "")
+    return f"{ks.metadata.uid} {ks.metadata.generation} {source.artifact.digest} {source.revision} {requested}"
+
+
+def is_news(ks: Kustomization, source: Source) -> bool:
+    """Whether anything but the clock made this pass: only then is its progress worth a request."""
+    status = ks.status
+    return not (
+        status.observed_generation == ks.metadata.generation
+        and status.last_applied_revision == source.revision
+        and status.is_true("Ready")
+    )
+
+
+def begin(ks: Kustomization, draft: KustomizationStatus, message: str) -> None:
+    settling.begin(draft, message, generation=ks.metadata.generation, now=utc_now())
+
+
+def timeout_of(ks: Kustomization) -> float:
+    """spec.timeout, else the interval less 30 s; never under 30 s."""
+    wanted = seconds_of(ks.spec.timeout) if ks.spec.timeout else seconds_of(ks.spec.interval) - SHORTEST_TIMEOUT
+    return max(wanted, SHORTEST_TIMEOUT)
+
+
+def event_metadata(source: Source) -> dict[str, str]:
+    return {"revision": source.revision} | ({"originRevision": source.origin_revision} if source.origin_revision else {})
+
+
+def inventory(refs: Iterable[ObjectRef]) -> ResourceInventory:
+    return ResourceInventory(entries=tuple(ResourceRef(id=id_of(r), v=r.api_version.rpartition("/")[2]) for r in refs))
+
+
+def inventory_of(status: KustomizationStatus) -> list[ObjectRef]:
+    entries = status.inventory.entries if status.inventory else ()
+    return [ref_from(entry.id, entry.v) for entry in entries]

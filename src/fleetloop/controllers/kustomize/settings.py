@@ -1,0 +1,69 @@
+"""What kustomize-controller can be told by flags. Flux: source-kustomize.md 8.14."""
+
+import argparse
+from dataclasses import dataclass
+
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+
+GATES = {
+    "StrictPostBuildSubstitutions": True,
+    "DisableStatusPollerCache": True,
+    "DisableFailFastBehavior": False,
+    "GroupChangeLog": False,
+    "CacheSecretsAndConfigMaps": False,
+    "AdditiveCELDependencyCheck": False,
+    "ExternalArtifact": False,
+    "CancelHealthCheckOnNewRevision": False,
+    "DisableConfigWatchers": False,
+    "DirectSourceFetch": False,
+    "MigrateAPIVersion": False,
+    "ObjectLevelWorkloadIdentity": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KustomizeSettings:
+    """`requeue_dependency` in seconds."""
+
+    common: CommonSettings
+    concurrent_ssa: int
+    requeue_dependency: float
+    no_remote_bases: bool
+    override_managers: tuple[str, ...]
+    custom_stage_kinds: frozenset[tuple[str, str]]
+
+    def gate(self, name: str) -> bool:
+        return self.common.gates[name]
+
+
+def register(flags: Flags) -> None:
+    flags.number("concurrent-ssa", 4, "number of objects dry-run at the same time within a pass")
+    flags.duration("requeue-dependency", "30s")
+    flags.switch("no-remote-bases", False, "kustomizations may refer to local files only")
+    flags.number("http-retry", 9)
+    flags.many("override-manager", "field manager whose fields are taken over")
+    flags.text("custom-apply-stage-kinds", help="comma separated group/Kind that are applied in a stage of their own")
+    flags.text("default-decryption-service-account")
+    flags.text("default-kubeconfig-service-account")
+    flags.text("sops-age-secret", help="Secret in the controller's namespace with age keys for objects that name none")
+    flags.text("sops-vault-configmap")
+    flags.switch("insecure-kubeconfig-exec", False)
+    flags.switch("insecure-kubeconfig-tls", False)
+
+
+def settings_of(found: argparse.Namespace) -> KustomizeSettings:
+    return KustomizeSettings(
+        common=common_settings(found, GATES),
+        concurrent_ssa=found.concurrent_ssa,
+        requeue_dependency=found.requeue_dependency,
+        no_remote_bases=found.no_remote_bases,
+        override_managers=tuple(found.override_manager),
+        custom_stage_kinds=frozenset(_stage_kind(item) for item in found.custom_apply_stage_kinds.split(",") if item),
+    )
+
+
+def _stage_kind(text: str) -> tuple[str, str]:
+    group, slash, kind = text.rpartition("/")
+    if not slash or not kind:
+        raise BadFlag(f'invalid argument "{text}" for "--custom-apply-stage-kinds" flag: must be group/Kind')
+    return (group, kind)

@@ -1,0 +1,88 @@
+"""The steps of a pass that ask the cluster: as whom to act, which variables and keys to use.
+
+Variables and keys are read with the controller's identity from the object's own namespace. Flux: source-kustomize.md 8.5, 8.6.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+
+from fleetloop.api import names
+from fleetloop.api.kustomize import Kustomization
+from fleetloop.controllers.kustomize.failures import BuildFailed, ReconciliationFailed
+from fleetloop.controllers.kustomize.settings import KustomizeSettings
+from fleetloop.kube.client import Kube
+from fleetloop.kube.errors import ApiError, NotFound
+from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
+
+VARIABLE = re.compile(r"^[_A-Za-z][_A-Za-z0-9]*$", re.ASCII)
+VARIABLE_PATTERN = "^[_[:alpha:]][_[:alpha:][:digit:]]*$"
+
+
+def acting_as(kustomization: Kustomization, kube: Kube, settings: KustomizeSettings) -> Kube:
+    """The identity everything of this object is done with: its service account, else the default one, else the controller's.
+
+    Raises ReconciliationFailed for clusters that cannot be reached from here.
+    """
+    if kustomization.spec.kube_config is not None:
+        raise ReconciliationFailed("spec.kubeConfig: remote clusters are not supported in this version")
+    account = kustomization.spec.service_account_name or settings.common.default_service_account
+    if not account:
+        return kube
+    return kube.acting_as(f"system:serviceaccount:{kustomization.namespace}:{account}")
+
+
+async def read_variables(kustomization: Kustomization, kube: Kube) -> dict[str, str] | None:
+    """What postBuild substitutes; None when the object does not substitute. Raises BuildFailed naming the object and the key."""
+    post_build = kustomization.spec.post_build
+    if post_build is None:
+        return None
+    found: dict[str, str] = {}
+    for ref in post_build.substitute_from:
+        source = ObjectRef("v1", ref.kind, kustomization.namespace, ref.name)
+        try:
+            manifest = await kube.get(source)
+        except NotFound as error:
+            if ref.optional:
+                continue
+            raise BuildFailed(f"substitute from '{ref.kind}/{ref.name}' error: {error.message}") from error
+        for name, value in data_of(manifest).items():
+            if not VARIABLE.match(name):
+                raise BuildFailed(f"'{name}' var name is invalid, must match '{VARIABLE_PATTERN}'")
+            found[name] = value.decode(errors="replace").replace("\n", "")
+    found |= {name: value.replace("\n", "") for name, value in post_build.substitute.items()}
+    return found if found or post_build.substitute_strategy == "Always" else None
+
+
+async def read_keys(kustomization: Kustomization, kube: Kube) -> dict[str, bytes] | None:
+    """The decryption keys by Secret key name; None when decryption is not configured. Raises BuildFailed."""
+    decryption = kustomization.spec.decryption
+    if decryption is None:
+        return None
+    if decryption.secret_ref is None:
+        return {}
+    ref = ObjectRef("v1", "Secret", kustomization.namespace, decryption.secret_ref.name)
+    try:
+        return data_of(await kube.get(ref))
+    except ApiError as error:
+        raise BuildFailed(f"error decrypting sources: decryption secret '{ref.namespace}/{ref.name}': {error.message}") from error
+
+
+def data_of(manifest: Manifest) -> dict[str, bytes]:
+    """A ConfigMap's or a Secret's data as bytes."""
+    if manifest.get("kind") == "Secret":
+        return {key: base64.b64decode(value) for key, value in (manifest.get("data") or {}).items()}
+    return {key: value.encode() for key, value in (manifest.get("data") or {}).items()}
+
+
+def owner_labels(kustomization: Kustomization) -> Mapping[str, str]:
+    return {
+        names.KUSTOMIZATION_NAME: kustomization.name,
+        names.KUSTOMIZATION_NAMESPACE: kustomization.namespace,
+    }
+
+
+def belongs_to(kustomization: Kustomization, manifest: Manifest) -> bool:
+    """SK28: whoever applied last owns the object."""
+    labels = labels_of(manifest)
+    return all(labels.get(key) == value for key, value in owner_labels(kustomization).items())

@@ -1,0 +1,261 @@
+"""Binds kustomize-controller: watches to queue, steps to tools. Runs until cancelled."""
+
+import asyncio
+import base64
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fleetloop.api import names
+from fleetloop.api.kinds import Kind, kind_named
+from fleetloop.api.kustomize import Kustomization
+from fleetloop.api.meta import Artifact, Key, Object
+from fleetloop.build import BuildRequest, build_objects, settings_of
+from fleetloop.controllers.kustomize.dependencies import dependents
+from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
+from fleetloop.controllers.kustomize.failures import ArtifactFailed
+from fleetloop.controllers.kustomize.failures import ArtifactMissing as NoArtifact
+from fleetloop.controllers.kustomize.finalize import finalize
+from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler, inventory_of
+from fleetloop.controllers.kustomize.settings import KustomizeSettings
+from fleetloop.controllers.kustomize.sources import Source, source_key
+from fleetloop.controllers.kustomize.steps import owner_labels
+from fleetloop.controllers.kustomize.tools import KustomizeTools, Owned
+from fleetloop.engine import EngineError, Engines, Family
+from fleetloop.kube.cache import Cache
+from fleetloop.kube.kstatus import Health
+from fleetloop.kube.live import LiveObject, LiveObjects
+from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.runtime.controller import Controller, LoopSettings
+from fleetloop.runtime.decode import decoded
+from fleetloop.runtime.health_waits import HealthWaits
+from fleetloop.runtime.log import logger
+from fleetloop.runtime.outcome import Target
+from fleetloop.runtime.process import Tools
+from fleetloop.storage.reader import (
+    ArtifactCorrupt,
+    ArtifactMissing,
+    ArtifactReader,
+    ArtifactTooLarge,
+    ArtifactUnreachable,
+)
+from fleetloop.storage.tarball import UnsafeArchive
+
+STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize-controller; the object's own status is not
+SOURCE_KINDS = ("GitRepository", "OCIRepository", "Bucket", "ExternalArtifact")
+CEL_TIMEOUT = 5.0
+
+
+async def run(tools: Tools, settings: KustomizeSettings) -> None:
+    """The whole controller."""
+    with tempfile.TemporaryDirectory(prefix="artifacts-") as folder:
+        async with Engines() as engines, asyncio.TaskGroup() as group:
+            wired = Wiring(tools, settings, engines, Path(folder))
+            for job in wired.jobs():
+                group.create_task(job)
+
+
+class Wiring:
+    """Who wakes whom. Holds the caches that the steps read."""
+
+    def __init__(self, tools: Tools, settings: KustomizeSettings, engines: Engines, folder: Path) -> None:
+        self._tools = tools
+        self._settings = settings
+        self._engines = engines
+        self._reader = ArtifactReader(folder, tools.session)
+        self._owned = Owned()
+        self._dampers: dict[Key, Damper] = {}
+        self._live = LiveObjects(tools.kube, self._seen, self._disturbed)
+        self._waits = HealthWaits(self._enqueue, self._health_of)
+        self._sources = {kind: self._source_cache(kind_named(kind)) for kind in SOURCE_KINDS}
+        self._reconciler = KustomizationReconciler(self._kustomize_tools())
+        kind = kind_named("Kustomization")
+        self._controller = Controller(
+            kind,
+            Kustomization,
+            self._reconciler,
+            tools.kube,
+            tools.recorder,
+            tools.metrics,
+            self._loop_settings(),
+            self._waits,
+            self._kustomization_changed,
+        )
+
+    def jobs(self) -> list[Any]:
+        """Coroutines that run for as long as the controller does."""
+        return [self._controller.run(), self._live.run(), *(cache.run() for cache in self._sources.values())]
+
+    def find(self, key: Key) -> Object | None:
+        """The source as last seen."""
+        return self._sources[key.kind].get(key.namespace, key.name)
+
+    def _kustomize_tools(self) -> KustomizeTools:
+        kube = self._tools.kube
+        return KustomizeTools(
+            kube=kube,
+            settings=self._settings,
+            sources=self,
+            find=lambda key: self._controller.cache.get(key.namespace, key.name),
+            tree_of=self._tree_of,
+            build=self._build,
+            evaluate=self._evaluate,
+            live=self._live,
+            waits=self._waits,
+            health_of=self._health_of,
+            owned=self._owned,
+            finalize=lambda ks, report: finalize(ks, report, kube, self._settings),
+        )
+
+    def _loop_settings(self) -> LoopSettings:
+        common = self._settings.common
+        return LoopSettings(
+            workers=common.concurrent,
+            manager=STATUS_MANAGER,
+            first_retry=common.min_retry_delay,
+            longest_retry=common.max_retry_delay,
+            jitter_percentage=common.interval_jitter_percentage,
+            namespace="" if common.watch_all_namespaces else self._tools.place.namespace,
+            label_selector=common.watch_label_selector,
+        )
+
+    def _source_cache(self, kind: Kind) -> Cache[Object]:
+        listener = _SourceListener(kind.kind, self._source_changed, self._disturbed)
+        decode: Callable[[Manifest], Object] = lambda manifest: decoded(kind.struct, manifest)  # noqa: E731
+        return Cache(self._tools.kube, kind.api_version, kind.kind, decode, listener)
+
+    def _enqueue(self, key: Key) -> None:
+        self._controller.enqueue(key)
+
+    def _source_changed(self, old: Object | None, new: Object | None) -> None:
+        """A new revision, or an artifact where there was none, wakes everyone who uses the source."""
+        artifact = _artifact_of(new)
+        if new is None or artifact is None or artifact == _artifact_of(old):
+            return
+        for ks in self._controller.cache:
+            if source_key(ks) == new.key and ks.status.last_attempted_revision != artifact.revision:
+                self._enqueue(ks.key)
+
+    def _kustomization_changed(self, old: Kustomization | None, new: Kustomization | None) -> None:
+        """Becoming ready wakes the dependents; going away forgets what was owned."""
+        if new is None:
+            if old is not None:
+                self._reconciler.forget(old.key)
+                self._dampers.pop(old.key, None)
+                self._live.keep_only(self._kinds_in_use())
+            return
+        if old is None:
+            self._owned.set(new.key, inventory_of(new.status))
+        ready = (new.status.is_true("Ready"), new.status.last_applied_revision)
+        if old is None or ready != (old.status.is_true("Ready"), old.status.last_applied_revision):
+            for key in dependents(new.key, self._controller.cache):
+                self._enqueue(key)
+
+    def _kinds_in_use(self) -> set[tuple[str, str]]:
+        checks = {(c.api_version or "apps/v1", c.kind) for ks in self._controller.cache for c in ks.spec.health_checks}
+        return self._owned.kinds() | checks
+
+    def _seen(self, api_version: str, kind: str, old: LiveObject | None, new: LiveObject | None) -> None:
+        """A watch's word about an object of a kind in use: it may settle a wait, or be a foreign write to repair."""
+        some = new or old
+        if some is None:
+            return
+        ref = ObjectRef(api_version, kind, some.namespace, some.name)
+        self._waits.observe(ref)
+        owner = self._owned.owner(ref)
+        if owner and is_foreign_write(old, new, names.KUSTOMIZE_CONTROLLER):
+            pause = self._dampers.setdefault(owner, Damper()).next_pause(asyncio.get_running_loop().time())
+            logger().info("foreign write, repairing", object=str(ref), owner=str(owner), pause=pause)
+            self._controller.queue.add_after(owner, pause)
+
+    def _health_of(self, target: Target) -> Health:
+        live = self._live.find(target.ref)
+        if live is None:
+            if not self._live.is_synced(target.ref):
+                return Health("InProgress", "not seen yet")
+            return Health("Current", "done and removed") if target.may_vanish else Health("NotFound", "resource not found")
+        if live.version < target.version:
+            return Health("InProgress", "an older version was seen")
+        return live.health
+
+    def _disturbed(self, kind: str, error: Exception) -> None:
+        logger().debug("watch interrupted, opening it again", kind=kind, error=str(error) or type(error).__name__)
+
+    @asynccontextmanager
+    async def _tree_of(self, source: Source, wait: float) -> AsyncIterator[Path]:
+        opened = AsyncExitStack()
+        try:
+            tree = await opened.enter_async_context(self._reader.open(source.artifact.url, source.artifact.digest))
+        except ArtifactMissing as error:
+            raise NoArtifact(f"Source is not ready, artifact not found, retrying in {wait:g}s", after=wait) from error
+        except (ArtifactCorrupt, ArtifactTooLarge, ArtifactUnreachable, UnsafeArchive) as error:
+            raise ArtifactFailed(str(error)) from error
+        async with opened:
+            yield tree
+
+    async def _build(self, tree: Path, ks: Kustomization, timeout: float) -> list[Manifest]:
+        spec = msgspec.to_builtins(ks.spec)
+        request = BuildRequest(
+            path=ks.spec.path,
+            settings=settings_of(spec),
+            allow_remote_bases=not self._settings.no_remote_bases,
+            timeout=timeout,
+        )
+        objects = await build_objects(tree, request, self._engines)
+        return [with_metadata(manifest, ks) for manifest in objects]
+
+    async def _evaluate(self, expression: str, variables: dict[str, Any]) -> bool:
+        try:
+            answer = await self._engines.call(Family.BUILD, "cel.eval", CEL_TIMEOUT, expression=expression, variables=variables)
+        except EngineError as error:
+            raise ValueError(str(error)) from error
+        if not isinstance(answer.get("value"), bool):
+            raise ValueError("the expression does not yield a boolean")
+        return bool(answer["value"])
+
+
+class _SourceListener:
+    """A source kind's watch, told to the wiring."""
+
+    def __init__(
+        self, kind: str, changed: Callable[[Object | None, Object | None], None], disturbed: Callable[[str, Exception], None]
+    ) -> None:
+        self._kind = kind
+        self._changed = changed
+        self._disturbed = disturbed
+
+    def changed(self, old: Object | None, new: Object | None) -> None:
+        self._changed(old, new)
+
+    def undecodable(self, manifest: Manifest, error: ValueError) -> None:
+        self._disturbed(self._kind, error)
+
+    def disturbed(self, error: Exception) -> None:
+        self._disturbed(self._kind, error)
+
+
+def with_metadata(manifest: Manifest, ks: Kustomization) -> Manifest:
+    """Owner labels, then the user's common metadata, which wins even over those; status belongs to others."""
+    metadata = manifest.setdefault("metadata", {})
+    common = ks.spec.common_metadata
+    metadata["labels"] = (metadata.get("labels") or {}) | owner_labels(ks) | (common.labels if common else {})
+    if common and common.annotations:
+        metadata["annotations"] = (metadata.get("annotations") or {}) | common.annotations
+    metadata.pop("creationTimestamp", None)
+    if manifest.get("kind") != "CustomResourceDefinition":
+        manifest.pop("status", None)
+    if manifest.get("apiVersion") == "v1" and manifest.get("kind") == "Secret" and manifest.get("stringData"):
+        texts = manifest.pop("stringData")
+        encoded = {key: base64.b64encode(str(text).encode()).decode() for key, text in texts.items()}
+        manifest["data"] = (
+            manifest.get("data") or {}
+        ) | encoded  # the server does so on write, and apply must not see a difference
+    return manifest
+
+
+def _artifact_of(source: Object | None) -> Artifact | None:
+    return source.status.artifact if source else None  # type: ignore[attr-defined]  # every source kind has one
