@@ -11,7 +11,7 @@ import uvloop
 
 from .certificates import BadAuthority
 from .parent import parent_watched
-from .server import Ready, Settings, run
+from .server import DEFAULT_RATE_LIMIT, Ready, Settings, run
 
 
 def main() -> int:
@@ -53,8 +53,13 @@ def _settings() -> Settings:
     parser.add_argument("--ca-cert", type=Path, required=True, help="certificate authority, created if absent (PEM)")
     parser.add_argument("--ca-key", type=Path, required=True, help="key of the certificate authority (PEM)")
     parser.add_argument("--name", action="append", default=[], help="further host name for the certificate")
+    parser.add_argument("--rate-limit", type=int, default=DEFAULT_RATE_LIMIT, help="API requests an hour and person")
     given = parser.parse_args()
-    return Settings(given.dir, given.address, given.port, given.ssh_port, given.ca_cert, given.ca_key, tuple(given.name))
+    return Settings(
+        *(given.dir, given.address, given.port, given.ssh_port, given.ca_cert, given.ca_key),
+        names=tuple(given.name),
+        rate_limit=given.rate_limit,
+    )
 
 
 if __name__ == "__main__":

@@ -101,6 +101,12 @@ def holds(token: Token, asked: Need) -> bool:
     return any(all(LEVELS[held.get(name, "none")] >= LEVELS[level] for name, level in every) for every in asked.alternatives)
 
 
+def holds_for_organization(token: Token, organization: str, permission: str, level: Level) -> bool:
+    """Whether a fine-grained token of that organisation has an organisation permission."""
+    held = LEVELS[token.permissions.get(permission, "none")]
+    return token.owner.lower() == organization.lower() and held >= LEVELS[level]
+
+
 def is_visible(state: State, caller: Caller | None, repository: Repository) -> bool:
     """Whether the caller may know that the repository exists."""
     if not repository.private:

@@ -148,16 +148,34 @@ class BareRepository:
 
     async def changes(self, sha: str) -> list[tuple[str, str]]:
         """What the commit did to paths, against its first parent: (A, M, D or T, path)."""
+        return await self.changes_between(await self.before(sha), sha)
+
+    async def before(self, sha: str) -> str:
+        """What a commit is compared with: its first parent, or the empty tree."""
         parents = (await self.commit(sha)).parents
-        before = parents[0] if parents else EMPTY_TREE
+        return parents[0] if parents else EMPTY_TREE
+
+    async def changes_between(self, before: str, sha: str) -> list[tuple[str, str]]:
+        """(A, M, D or T, path) between two commits or trees."""
         output = await self._git("diff-tree", "-r", "-z", "--no-renames", "--name-status", before, sha)
         fields = output.decode(errors="replace").split("\0")
         return list(zip(fields[0:-1:2], fields[1::2], strict=False))
+
+    async def line_counts(self, before: str, after: str) -> dict[str, tuple[int, int]]:
+        """path -> lines (added, removed) between two trees or commits; binary files count as none."""
+        output = await self._git("diff-tree", "-r", "-z", "--no-renames", "--numstat", before, after)
+        rows = [line.split("\t", 2) for line in output.decode(errors="replace").split("\0") if line]
+        return {path: (_number(added), _number(removed)) for added, removed, path in rows}
 
     async def tree(self, treeish: str, path: str = "") -> list[tuple[str, str, str, int, str]]:
         """Entries below a folder: (mode, type, sha, size in bytes, path)."""
         where = [f"{path}/"] if path else []
         output = await self._git("ls-tree", "-z", "--long", "--full-tree", treeish, "--", *where)
+        return [_entry_of(line) for line in output.decode(errors="replace").split("\0") if line]
+
+    async def whole_tree(self, treeish: str) -> list[tuple[str, str, str, int, str]]:
+        """Entries of all folders, trees among them."""
+        output = await self._git("ls-tree", "-r", "-t", "-z", "--long", "--full-tree", treeish)
         return [_entry_of(line) for line in output.decode(errors="replace").split("\0") if line]
 
     async def files(self, treeish: str) -> list[str]:
@@ -246,6 +264,10 @@ class BareRepository:
 
 def _is_sha(text: str) -> bool:
     return len(text) == 40 and not set(text) - set("0123456789abcdef")
+
+
+def _number(text: str) -> int:
+    return 0 if text == "-" else int(text)
 
 
 def _commit_of(fields: Sequence[str]) -> Commit:

@@ -11,17 +11,22 @@ from pathlib import Path
 from aiohttp import web
 
 from . import admin, smart_http, ssh
-from .api import hooks, keys, repositories
+from .api import comments, commits, contents, hooks, keys, merges, pulls, refs, repositories, service, statuses, teams
 from .api.call import BODY_LIMIT, FORGE, secret_of
 from .api.problems import Problem
+from .api.service import ENTERPRISE_VERSION, RATE_LIMIT, counted_as
 from .certificates import ensure_authority, server_context
+from .deliveries import delivering
 from .faults import Faults
 from .forge import Forge
+from .rate_limit import RateLimit
 from .request_log import Entry, RequestLog
 
-ROUTES = [*repositories.ROUTES, *keys.ROUTES, *hooks.ROUTES, *smart_http.ROUTES, *admin.ROUTES]
+API = (service, repositories, keys, teams, statuses, commits, refs, contents, merges, pulls, comments, hooks)
+API_ROUTES = [route for part in API for route in part.ROUTES]
+ROUTES = [*API_ROUTES, *smart_http.ROUTES, *admin.ROUTES]
+DEFAULT_RATE_LIMIT = 100_000  # requests an hour and person
 SHUTDOWN_TIMEOUT = 5.0  # seconds for requests in flight
-ENTERPRISE_VERSION = "3.19.0"
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -36,6 +41,7 @@ class Settings:
     ca_cert: Path
     ca_key: Path
     names: tuple[str, ...] = ()
+    rate_limit: int = DEFAULT_RATE_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +60,13 @@ async def run(settings: Settings, stop: asyncio.Event, on_ready: Callable[[Ready
     context = await asyncio.to_thread(_tls, settings)
     forge = await asyncio.to_thread(Forge, settings.folder, lambda: datetime.now(UTC))
     await forge.load_refs()
-    runner = web.AppRunner(application(forge), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
+    runner = web.AppRunner(application(forge, settings.rate_limit), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:
-        async with ssh.listening(forge, settings.address, settings.ssh_port) as ssh_port:
+        async with (
+            ssh.listening(forge, settings.address, settings.ssh_port) as ssh_port,
+            delivering(forge, settings.ca_cert),
+        ):
             site = web.TCPSite(runner, settings.address, settings.port, ssl_context=context)
             await site.start()
             port = runner.addresses[0][1]
@@ -70,10 +79,11 @@ async def run(settings: Settings, stop: asyncio.Event, on_ready: Callable[[Ready
         await runner.cleanup()
 
 
-def application(forge: Forge) -> web.Application:
+def application(forge: Forge, rate_limit: int) -> web.Application:
     """The HTTP side, without a socket."""
     app = web.Application(middlewares=[_remember, _afflict, _api_manners], client_max_size=BODY_LIMIT)
     app[FORGE] = forge
+    app[RATE_LIMIT] = RateLimit(rate_limit, lambda: forge.clock().timestamp())
     app[admin.FAULTS] = Faults()
     app[admin.REQUESTS] = RequestLog()
     app.add_routes(ROUTES)
@@ -109,19 +119,32 @@ async def _afflict(request: web.Request, handler: WebHandler) -> web.StreamRespo
 
 @web.middleware
 async def _api_manners(request: web.Request, handler: WebHandler) -> web.StreamResponse:
-    """Turns problems into GitHub's error bodies and adds the headers every API answer has."""
+    """Counts requests, turns problems into GitHub's error bodies and adds the headers every API answer has."""
     if not request.path.startswith(("/api/v3", "/admin/")):
         return await handler(request)
+    limits: dict[str, str] = {}
     try:
+        if request.path.startswith("/api/v3/") and request.path != "/api/v3/rate_limit":
+            limits = _counted(request)
         response = await handler(request)
     except Problem as problem:
         response = problem.answer()
     except web.HTTPException as error:
         response = Problem(error.status, error.reason).answer()
+    for name, value in limits.items():
+        response.headers[name] = value
     response.headers["X-GitHub-Media-Type"] = "github.v3; format=json"
     response.headers["X-GitHub-Request-Id"] = uuid.uuid4().hex[:20].upper()
     response.headers["X-GitHub-Enterprise-Version"] = ENTERPRISE_VERSION
     return response
+
+
+def _counted(request: web.Request) -> dict[str, str]:
+    """The rate limit's headers after this request; raises the 401 for bad credentials and the 403 for too many."""
+    limit, who = request.app[RATE_LIMIT], counted_as(request)
+    if allowance := limit.take(who):
+        return allowance.headers
+    raise Problem(403, f"API rate limit exceeded for {who}.", headers=limit.look(who).headers)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -74,6 +74,7 @@ async def listening(forge: Forge, address: str, port: int) -> AsyncIterator[int]
 
     async def serve(process: "asyncssh.SSHServerProcess[bytes]") -> None:
         process.exit(await _answer(forge, process))
+        await process.wait_closed()
 
     server = await asyncssh.create_server(
         lambda: Login(forge),
