@@ -47,10 +47,27 @@ def compile_program(name: str) -> None:
     target = BIN / name
     if is_current(target, ROOT / folder):
         return
-    print(f"► compiling {name} (the first time takes minutes)", file=sys.stderr, flush=True)
+    print(f"► compiling {name}: minutes the first time, seconds later", file=sys.stderr, flush=True)
     BIN.mkdir(parents=True, exist_ok=True)
-    command = ["go", "build", "-trimpath", "-ldflags", f"-s -w{linker_flags}", "-o", str(target), package]
-    subprocess.run(command, cwd=ROOT / folder, check=True, env=os.environ | {"CGO_ENABLED": "0"})
+    environment = os.environ | {"CGO_ENABLED": "0"}
+    listing = ["go", "list", "-trimpath", "-deps", package]  # fetches the modules, telling so itself
+    packages = subprocess.run(listing, cwd=ROOT / folder, check=True, env=environment, stdout=subprocess.PIPE).stdout
+    command = ["go", "build", "-v", "-trimpath", "-ldflags", f"-s -w{linker_flags}", "-o", str(target), package]
+    run_counting(command, ROOT / folder, environment, len(packages.splitlines()))
+
+
+def run_counting(command: list[str], folder: Path, environment: dict[str, str], total: int) -> None:
+    """Go names each package that it compiles: a counter on a terminal, a line now and then elsewhere."""
+    named: list[str] = []
+    step, end = (1, "\r") if sys.stderr.isatty() else (200, "\n")
+    with subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True) as go:
+        assert go.stderr
+        for line in go.stderr:
+            named.append(line)
+            if len(named) % step == 0:
+                print(f"  {len(named)} of at most {total} packages", file=sys.stderr, end=end, flush=True)
+    if go.returncode:
+        raise SystemExit("".join(named[-40:]))
 
 
 class CompileGo(BuildHookInterface[Any]):
@@ -69,6 +86,8 @@ class CompileGo(BuildHookInterface[Any]):
             compile_program(name)
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data |= {"pure_python": False, "tag": f"py3-none-{platform}"}
+        if version == "standard":  # an editable install finds the folder at the root of the source tree
+            build_data["force_include"][str(ROOT / "reference")] = "fleetloop/reference"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 """Every overlay of the reference repositories builds, and the lock-down lands in the arguments of the generated controllers."""
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from fleetloop.engine import Engines, Family
 from fleetloop.fleet import reference_folder
@@ -52,3 +54,48 @@ async def test_overlay_builds(engines: Engines, repository: str, path: str) -> N
 async def test_everything_of_apps_is_in_its_namespace(engines: Engines, environment: str) -> None:
     objects = await build(engines, REFERENCE / "apps", environment)
     assert {o["metadata"]["namespace"] for o in objects} == {"apps"}
+
+
+LOCKED = {
+    "source-controller": [],
+    "source-watcher": [],
+    "kustomize-controller": ["--no-cross-namespace-refs=true", "--no-remote-bases=true", "--default-service-account=default"],
+    "helm-controller": ["--no-cross-namespace-refs=true", "--default-service-account=default"],
+    "notification-controller": ["--no-cross-namespace-refs=true"],
+    "image-reflector-controller": ["--no-cross-namespace-refs=true"],
+    "image-automation-controller": ["--no-cross-namespace-refs=true"],
+}
+
+
+def controller(name: str) -> dict[str, Any]:
+    container = {"name": "manager", "args": ["--log-level=info"], "resources": {"limits": {"memory": "1Gi"}}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "flux-system"},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+
+
+@pytest.mark.parametrize("cluster", ["staging", "production"])
+async def test_lock_down_is_appended_after_generated_arguments(engines: Engines, tmp_path: Path, cluster: str) -> None:
+    """BS41: patches append, in this order, after whatever bootstrap generated."""
+    fleet = tmp_path / "fleet"
+    shutil.copytree(REFERENCE / "fleet", fleet)
+    system = fleet / "clusters" / cluster / "flux-system"
+    sync = {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+        "kind": "Kustomization",
+        "metadata": {"name": "flux-system", "namespace": "flux-system"},
+        "spec": {"interval": "10m0s", "prune": True},
+    }
+    (system / "gotk-components.yaml").write_text(yaml.safe_dump_all(map(controller, LOCKED)))
+    (system / "gotk-sync.yaml").write_text(yaml.safe_dump(sync))
+    built = {o["metadata"]["name"]: o for o in await build(engines, fleet, f"clusters/{cluster}/flux-system")}
+
+    assert built.pop("flux-system")["spec"]["serviceAccountName"] == "kustomize-controller"
+    containers = {name: o["spec"]["template"]["spec"]["containers"][0] for name, o in built.items()}
+    assert {name: container["args"] for name, container in containers.items()} == {
+        name: ["--log-level=info", *extra] for name, extra in LOCKED.items()
+    }
+    assert "requests" in containers["kustomize-controller"]["resources"]

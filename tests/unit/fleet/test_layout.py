@@ -1,5 +1,6 @@
 """The reference repositories hold together, and a fleet made from them carries nothing of the example organisation."""
 
+import asyncio
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -79,8 +80,8 @@ def test_both_clusters_include_the_lock_down() -> None:
         assert overlay["resources"] == ["gotk-components.yaml", "gotk-sync.yaml"]
 
 
-async def test_written_fleet_carries_nothing_of_the_example(tmp_path: Path) -> None:
-    await write_fleet(tmp_path, names(fleet="platform-fleet", apps="shop"), plain)
+def test_written_fleet_carries_nothing_of_the_example(tmp_path: Path) -> None:
+    asyncio.run(write_fleet(tmp_path, names(fleet="platform-fleet", apps="shop"), plain))
     assert {p.name for p in tmp_path.iterdir()} == {"platform-fleet", "infra", "shop"}
     left = ["example-org", "git.example", "example.com", "ENC[", EXAMPLE_PLATFORM_RECIPIENT, EXAMPLE_APPS_RECIPIENT]
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
@@ -121,10 +122,10 @@ def test_a_cluster_gets_a_folder_and_facts_of_its_own() -> None:
     assert PurePosixPath("fleet/tenants/us-1/apps-git-auth.sops.yaml") in files
 
 
-async def test_an_existing_fleet_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_fleet_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "infra").mkdir()
     with pytest.raises(FileExistsError, match="infra exists already"):
-        await write_fleet(tmp_path, names(), plain)
+        asyncio.run(write_fleet(tmp_path, names(), plain))
     assert [p.name for p in tmp_path.iterdir()] == ["infra"]
 
 
