@@ -154,6 +154,8 @@ def _constraints(marker: Schema) -> Json:
     result = {_KEYWORDS.get(name, api_name(name)): value for name, value in values.items() if value is not None}
     if result["default"] is msgspec.UNSET:
         del result["default"]
+    elif isinstance(result["default"], Mapping):
+        result["default"] = dict(result["default"])
     if "x-kubernetes-list-map-keys" in result:
         result["x-kubernetes-list-map-keys"] = list(result["x-kubernetes-list-map-keys"])
     if preserve:
