@@ -79,11 +79,9 @@ class ControlPlane:
         """Pods can be created once the default service account is there, which a controller makes."""
         try:
             async with asyncio.timeout(START_PATIENCE), Kube(self.keys.connection) as kube:
-                watch = kube.watch("v1", "ServiceAccount", "default", field_selector="metadata.name=default")
-                async with contextlib.aclosing(watch) as events:
-                    async for event in events:
-                        if event.type in {"ADDED", "MODIFIED"}:
-                            return
+                async for event in kube.watch("v1", "ServiceAccount", "default", field_selector="metadata.name=default"):
+                    if event.type in {"ADDED", "MODIFIED"}:
+                        return
         except TimeoutError:
             pass
         raise NotReady(f"{self.controller_manager.name} made no default service account within {START_PATIENCE:g}s")

@@ -1,12 +1,12 @@
 """Where everything local lives on disk. Paths and small files only: nothing here starts or decides anything.
 
-    DIR/supervisor.lock          held by the supervisor while it lives; holds its pid
-    DIR/supervisor.sock .log
-    DIR/kubeconfig               every cluster, one context each
-    DIR/network                  the loopback network of the shared services
-    DIR/pki/                     the authority of the forge
-    DIR/forge/  DIR/registry/
-    DIR/clusters/NAME/network pki/ store/ kubeconfig controllers.kubeconfig logs/ pods/ services.json
+DIR/supervisor.lock          held by the supervisor while it lives; holds its pid
+DIR/supervisor.sock .log
+DIR/kubeconfig               every cluster, one context each
+DIR/network                  the loopback network of the shared services
+DIR/pki/                     the authority of the forge
+DIR/forge/  DIR/registry/
+DIR/clusters/NAME/network pki/ store/ kubeconfig controllers.kubeconfig logs/ pods/ services.json
 """
 
 import os

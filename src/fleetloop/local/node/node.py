@@ -1,0 +1,95 @@
+"""The virtual node of one cluster, put together."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from fleetloop.kube import Kube, Manifest
+from fleetloop.kube.cache import Cache
+from fleetloop.local.alongside import alongside
+from fleetloop.local.control_plane import Keys
+from fleetloop.local.network import API_PORT
+from fleetloop.local.node.context import AddressPool, CommandBuilder, NodeContext
+from fleetloop.local.node.kubelet import Kubelet
+from fleetloop.local.node.pods import Pods, remove_strangers
+from fleetloop.local.node.registration import facts_of_this_machine, keep_alive, register
+from fleetloop.local.node.service_map import ServiceMap
+from fleetloop.local.state import ClusterFolder
+
+FIELD_MANAGER = "fleetloop-node"
+
+
+def serve_command(component: str, arguments: Sequence[str]) -> Sequence[str]:
+    """Our controllers run with the interpreter and the code that runs the node."""
+    return [sys.executable, "-m", "fleetloop.serve", component, *arguments]
+
+
+class VirtualNode:
+    """Runs until cancelled; then every process it started is gone, while the pods stay bound for the next time."""
+
+    def __init__(self, folder: ClusterFolder, keys: Keys, command: CommandBuilder = serve_command) -> None:
+        self.ready = asyncio.Event()
+        self.pods: Pods | None = None
+        self._folder = folder
+        self._keys = keys
+        self._command = command
+
+    async def run(self) -> None:
+        async with Kube(self._keys.connection, field_manager=FIELD_MANAGER, user_agent=FIELD_MANAGER) as kube:
+            node = self._context(kube)
+            async with asyncio.TaskGroup() as lives:
+                self.pods = Pods(node, lives)
+                kubelet = Kubelet(self.pods, node.clock)
+                async with kubelet.serving(node.address, self._keys.kubelet, self._folder.pki, self._keys.authority):
+                    await register(node)
+                    await self._follow(node, self.pods)
+
+    async def _follow(self, node: NodeContext, pods: Pods) -> None:
+        service_map = ServiceMap(self._folder.service_map)
+        pod_cache = Cache[Manifest](node.kube, "v1", "Pod", _as_it_is, _Told(service_map.stale, pods.changed))
+        service_cache = Cache[Manifest](node.kube, "v1", "Service", _as_it_is, _Told(service_map.stale))
+        async with alongside(pod_cache.run()), alongside(service_cache.run()), alongside(keep_alive(node)):
+            await pod_cache.synced.wait()
+            await asyncio.to_thread(remove_strangers, node, list(pod_cache))
+            self.ready.set()
+            await service_map.run(service_cache, pod_cache)
+
+    def _context(self, kube: Kube) -> NodeContext:
+        network = self._folder.network()
+        return NodeContext(
+            kube=kube,
+            facts=facts_of_this_machine(self._folder.context),
+            address=network.server,
+            server=(network.server, API_PORT),
+            folder=self._folder.pods,
+            service_map=self._folder.service_map,
+            pool=AddressPool(network.pod_addresses()),
+            command=self._command,
+        )
+
+
+class _Told:
+    """A cache's listener: `changed` hears what changed, `stale` only that something did."""
+
+    def __init__(
+        self, stale: Callable[[], None], changed: Callable[[Manifest | None, Manifest | None], None] | None = None
+    ) -> None:
+        self._stale = stale
+        self._changed = changed
+
+    def changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        if self._changed:
+            self._changed(old, new)
+        self._stale()
+
+    def undecodable(self, manifest: Manifest, error: ValueError) -> None:
+        """Manifests are kept as they are: there is nothing to decode."""
+
+    def disturbed(self, error: Exception) -> None:
+        structlog.get_logger().info("watch interrupted", error=str(error))
+
+
+def _as_it_is(manifest: Manifest) -> Manifest:
+    return manifest
