@@ -4,6 +4,7 @@ Feeds health waits and drift repair: every arrival is told to the listener with 
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -43,7 +44,7 @@ class LiveObjects:
         """Watches until cancelled."""
         async with asyncio.TaskGroup() as self._group:
             for key, cache in self._caches.items():
-                self._tasks[key] = self._group.create_task(cache.run())
+                self._start(key, cache)
             await asyncio.get_running_loop().create_future()
 
     def use(self, kinds: Iterable[tuple[str, str]]) -> None:
@@ -53,8 +54,12 @@ class LiveObjects:
                 continue
             cache: Cache[LiveObject] = Cache(self._kube, *key, _live_object, _Listener(*key, self._seen, self._disturbed))
             self._caches[key] = cache
-            if self._group:
-                self._tasks[key] = self._group.create_task(cache.run())
+            self._start(key, cache)
+
+    def _start(self, key: tuple[str, str], cache: Cache[LiveObject]) -> None:
+        """In a context of its own: a watch outlives the pass that asked for it, and must not log in its name."""
+        if self._group:
+            self._tasks[key] = self._group.create_task(cache.run(), context=contextvars.Context())
 
     def keep_only(self, kinds: set[tuple[str, str]]) -> None:
         for key in set(self._caches) - kinds:

@@ -217,6 +217,7 @@ class Controller(Generic[T]):
             case Done(after=after, event=event):
                 if event:
                     report.event("Normal", result.reason, event, dict(result.event_metadata))
+                (logger().info if result.is_news else logger().debug)(event or result.message)
                 if after is not None:
                     self.queue.add_after(key, with_jitter(after, self._settings.jitter_percentage))
             case Waiting() if self._waits:

@@ -18,13 +18,14 @@ class Retry(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The object is as its spec says; `after` is seconds to the next pass, None for none."""
+    """The object is as its spec says; `after` is seconds to the next pass, None for none. Operators read only `is_news`."""
 
     after: float | None
     reason: str = "ReconciliationSucceeded"
     message: str = ""
     event: str = ""
     event_metadata: tuple[tuple[str, str], ...] = ()
+    is_news: bool = False
 
 
 @dataclass(frozen=True, slots=True)

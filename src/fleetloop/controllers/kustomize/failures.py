@@ -20,6 +20,12 @@ class ArtifactFailed(Failure):
     reason = "ArtifactFailed"
 
 
+class ArtifactUnreachable(Failure):
+    """The artifact server is away, as it is while it restarts: tried again soon, then more rarely."""
+
+    reason = "ArtifactFailed"
+
+
 class AccessDenied(Failure):
     reason, retry = "AccessDenied", Retry.NEVER
 

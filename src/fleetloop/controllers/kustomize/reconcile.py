@@ -15,7 +15,13 @@ from fleetloop.api.kustomize import Kustomization, KustomizationStatus
 from fleetloop.api.meta import Key, Status
 from fleetloop.build import BuildError
 from fleetloop.controllers.kustomize.dependencies import check_dependencies
-from fleetloop.controllers.kustomize.failures import BuildFailed, DependencyNotReady, PruneFailed, ReconciliationFailed
+from fleetloop.controllers.kustomize.failures import (
+    ArtifactUnreachable,
+    BuildFailed,
+    DependencyNotReady,
+    PruneFailed,
+    ReconciliationFailed,
+)
 from fleetloop.controllers.kustomize.health import health_targets, judge
 from fleetloop.controllers.kustomize.history import digest_of, recorded
 from fleetloop.controllers.kustomize.sources import Source, find_source
@@ -65,13 +71,13 @@ class KustomizationReconciler:
         except Failure as failure:
             if source:
                 failure.metadata = event_metadata(source)
-            if failure.retry is Retry.BACKOFF:
+            if failure.retry is Retry.BACKOFF and not isinstance(failure, ArtifactUnreachable):
                 failure.retry, failure.after = Retry.AFTER, seconds_of(obj.spec.retry_interval or obj.spec.interval)
             raise
 
     async def finalize(self, obj: Kustomization, report: Report) -> None:
+        self.forget(obj.key)  # first: what goes now is no foreign write
         await self._tools.finalize(obj, report)
-        self.forget(obj.key)
 
     def settle(self, obj: Kustomization, draft: Status, result: Outcome | Failure, now: datetime.datetime) -> None:
         settling.settle(draft, result, generation=obj.metadata.generation, now=now)
@@ -167,7 +173,7 @@ class KustomizationReconciler:
             changes = await apply_in_stages(cluster, objects, settings, until_current)
         except ApplyFailed as error:
             raise ReconciliationFailed("\n".join([str(error), *error.changes.lines()])) from error
-        self._tools.owned.set(ks.key, changes.refs)
+        self._tools.owned.assign(ks.key, changes.refs)
         draft.inventory = inventory(changes.refs)
         if lines := changes.lines():
             report.event("Normal", "Progressing", "\n".join(lines), event_metadata(source))
@@ -233,6 +239,7 @@ class KustomizationReconciler:
             message=f"Applied revision: {source.revision}",
             event=f"Reconciliation finished in {duration_text(seconds)}, next run in {duration_text(interval)}",
             event_metadata=tuple((event_metadata(source) | {"commit_status": "update"}).items()),
+            is_news=applied.changed or is_news(ks, source),
         )
 
 

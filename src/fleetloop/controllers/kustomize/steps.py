@@ -5,7 +5,6 @@ Variables and keys are read with the controller's identity from the object's own
 
 import base64
 import re
-from collections.abc import Mapping
 
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
@@ -75,7 +74,7 @@ def data_of(manifest: Manifest) -> dict[str, bytes]:
     return {key: value.encode() for key, value in (manifest.get("data") or {}).items()}
 
 
-def owner_labels(kustomization: Kustomization) -> Mapping[str, str]:
+def owner_labels(kustomization: Kustomization) -> dict[str, str]:
     return {
         names.KUSTOMIZATION_NAME: kustomization.name,
         names.KUSTOMIZATION_NAMESPACE: kustomization.namespace,

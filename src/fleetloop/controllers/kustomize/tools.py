@@ -29,7 +29,7 @@ class Owned:
     _owner: dict[tuple[str, str, str, str], Key] = field(default_factory=dict)
     _refs: dict[Key, list[ObjectRef]] = field(default_factory=dict)
 
-    def set(self, key: Key, refs: list[ObjectRef]) -> None:
+    def assign(self, key: Key, refs: list[ObjectRef]) -> None:
         self.forget(key)
         self._refs[key] = refs
         self._owner |= {ref.identity: key for ref in refs}

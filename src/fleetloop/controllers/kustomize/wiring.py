@@ -19,6 +19,7 @@ from fleetloop.controllers.kustomize.dependencies import dependents
 from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
 from fleetloop.controllers.kustomize.failures import ArtifactFailed
 from fleetloop.controllers.kustomize.failures import ArtifactMissing as NoArtifact
+from fleetloop.controllers.kustomize.failures import ArtifactUnreachable as Unreachable
 from fleetloop.controllers.kustomize.finalize import finalize
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler, inventory_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
@@ -149,7 +150,7 @@ class Wiring:
                 self._live.keep_only(self._kinds_in_use())
             return
         if old is None:
-            self._owned.set(new.key, inventory_of(new.status))
+            self._owned.assign(new.key, inventory_of(new.status))
         ready = (new.status.is_true("Ready"), new.status.last_applied_revision)
         if old is None or ready != (old.status.is_true("Ready"), old.status.last_applied_revision):
             for key in dependents(new.key, self._controller.cache):
@@ -192,7 +193,9 @@ class Wiring:
             tree = await opened.enter_async_context(self._reader.open(source.artifact.url, source.artifact.digest))
         except ArtifactMissing as error:
             raise NoArtifact(f"Source is not ready, artifact not found, retrying in {wait:g}s", after=wait) from error
-        except (ArtifactCorrupt, ArtifactTooLarge, ArtifactUnreachable, UnsafeArchive) as error:
+        except ArtifactUnreachable as error:
+            raise Unreachable(str(error)) from error
+        except (ArtifactCorrupt, ArtifactTooLarge, UnsafeArchive) as error:
             raise ArtifactFailed(str(error)) from error
         async with opened:
             yield tree
