@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from fleetloop.bootstrap.components import InstallOptions
 from fleetloop.bootstrap.errors import InvalidPlan
 from fleetloop.bootstrap.files import Sync
+from fleetloop.bootstrap.pull_secret import PullSecret
 from fleetloop.bootstrap.secret import SourceSecret
-from fleetloop.bootstrap.validation import RegistryCredentials
 from fleetloop.forge import RepositoryWish
 from fleetloop.forge.github import DEFAULT_PERMISSION, PERMISSIONS
 from fleetloop.git import Credentials, GitUrl, Person, Signer
@@ -48,15 +48,6 @@ class CommitStyle:
 
     def message(self, first_line: str) -> str:
         return f"{first_line}\n\n{self.appendix}" if self.appendix else first_line
-
-
-@dataclass(frozen=True, slots=True)
-class PullSecret:
-    """The Secret for the controllers' images. `registry` as the flag was written."""
-
-    name: str
-    registry: str
-    credentials: RegistryCredentials
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from fleetloop.bootstrap.prerequisites import (
     rights_to_install,
     rights_to_sync,
 )
-from fleetloop.bootstrap.secret import BasicAuth, data_of
+from fleetloop.bootstrap.secret import BasicAuth, SshHost, data_of
 from fleetloop.bootstrap.waits import kustomization
 from fleetloop.forge import DeployKey, Forge, ForgeError, NotOnForge, Repository, Right
 from fleetloop.forge.errors import ForgeAnswered
@@ -48,6 +48,7 @@ class Findings:
     sync_exists: bool
     secret: dict[str, bytes] | None
     known_hosts: bytes
+    clone_known_hosts: bytes
 
 
 class _Problems:
@@ -76,13 +77,16 @@ async def preflight(plan: Plan, kube: Kube, forge: Forge | None) -> Findings:
     if not plan.overrides:
         await problems.of(_check_other_managers(kube, plan), None)
     secret = await problems.of(_find_secret(kube, plan), None)
-    known_hosts = await problems.of(_scan(plan), b"")
+    known_hosts = await problems.of(_scan(plan.secret.host), b"")
+    cloned_from = SshHost(plan.remote.host, plan.remote.port or 22) if plan.remote.scheme == "ssh" else None
+    same = cloned_from == plan.secret.host
+    clone_known_hosts = known_hosts if same else await problems.of(_scan(cloned_from), b"")
     repository = None
     if forge and plan.target:
         repository = await problems.of(_check_forge(forge, plan, plan.target, secret, problems), None)
     if problems.found:
         raise PreflightFailed(list(dict.fromkeys(problems.found)))
-    return Findings(repository, installs, sync is not None, secret, known_hosts)
+    return Findings(repository, installs, sync is not None, secret, known_hosts, clone_known_hosts)
 
 
 async def _find_sync(kube: Kube, plan: Plan) -> Manifest | None:
@@ -141,8 +145,7 @@ async def _find_secret(kube: Kube, plan: Plan) -> dict[str, bytes] | None:
     return data_of(live) if live else None
 
 
-async def _scan(plan: Plan) -> bytes:
-    host = plan.secret.host
+async def _scan(host: SshHost | None) -> bytes:
     if host is None:
         return b""
     try:

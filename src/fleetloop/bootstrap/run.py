@@ -4,6 +4,7 @@ Every step may be repeated, so a run that was killed is completed by running it 
 """
 
 import asyncio
+import dataclasses
 
 from fleetloop.bootstrap import steps
 from fleetloop.bootstrap.errors import HealthCheckFailed, ReconciledWithWarning, failing_as
@@ -23,17 +24,22 @@ from fleetloop.kube import Kube
 async def bootstrap(plan: Plan, tools: Tools) -> None:
     """Raises BootstrapError and, bare, what an apply or a Secret's write raises; TimeoutError after `plan.timeout`."""
     deadline = asyncio.get_running_loop().time() + plan.timeout
-    remote = Remote(plan.remote, plan.sync.branch, plan.credentials, tools.git, plan.timeout)
-    async with WorkTree.temporary(remote) as work:
+    async with asyncio.timeout_at(deadline):
+        if not plan.overrides:
+            await confirm_override(await find_installed(tools.kube), "bootstrap", tools.say, tools.ask)
+        findings = await preflight(plan, tools.kube, tools.forge)
+    async with WorkTree.temporary(_remote(plan, findings, tools)) as work:
         async with asyncio.timeout_at(deadline):
-            if not plan.overrides:
-                await confirm_override(await find_installed(tools.kube), "bootstrap", tools.say, tools.ask)
-            findings = await preflight(plan, tools.kube, tools.forge)
             repository, all_granted = await _prepare_repository(plan, work, tools)
             await _bring_to_cluster(plan, findings, repository, work, tools)
         await tools.confirm(Expected(f"{plan.sync.branch}@sha1:{work.head}", work.is_built_upon), deadline)
     if not all_granted:
         raise ReconciledWithWarning
+
+
+def _remote(plan: Plan, findings: Findings, tools: Tools) -> Remote:
+    credentials = dataclasses.replace(plan.credentials, known_hosts=findings.clone_known_hosts)
+    return Remote(plan.remote, plan.sync.branch, credentials, tools.git, plan.timeout)
 
 
 async def _prepare_repository(plan: Plan, work: WorkTree, tools: Tools) -> tuple[Repository | None, bool]:

@@ -5,7 +5,6 @@ authenticate are removed here, or the URL and the Secret would contradict each o
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -103,11 +102,3 @@ def secret_manifest(namespace: str, name: str, kind: str, data: Data) -> Manifes
 
 def data_of(manifest: Manifest) -> dict[str, bytes]:
     return {key: base64.b64decode(value) for key, value in (manifest.get("data") or {}).items()}
-
-
-def pull_secret_data(registry: str, username: str, password: str) -> dict[str, bytes]:
-    """`.dockerconfigjson` with the registry as it was written in the flag."""
-    auth = base64.b64encode(f"{username}:{password}".encode()).decode()
-    entry = {"username": username, "password": password, "auth": auth}
-    document = json.dumps({"auths": {registry: entry}}, separators=(",", ":"))
-    return {".dockerconfigjson": document.encode()}

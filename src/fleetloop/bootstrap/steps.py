@@ -10,17 +10,18 @@ from pathlib import Path
 from fleetloop.bootstrap.errors import Cancelled, StepFailed, failing_as
 from fleetloop.bootstrap.files import COMPONENTS_FILE, components_in
 from fleetloop.bootstrap.paths import inside
-from fleetloop.bootstrap.plan import ForgeTarget, Plan, PullSecret, TeamGrant
+from fleetloop.bootstrap.plan import ForgeTarget, Plan, TeamGrant
 from fleetloop.bootstrap.preflight import Findings, deploy_key
+from fleetloop.bootstrap.pull_secret import PullSecret
 from fleetloop.bootstrap.secret import (
     CREDENTIAL_KEYS,
     GeneratedKey,
     GivenKey,
     contents,
-    pull_secret_data,
     secret_manifest,
 )
 from fleetloop.bootstrap.tools import Tools
+from fleetloop.bootstrap.waits import git_repository, kustomization
 from fleetloop.bootstrap.work import WorkTree
 from fleetloop.forge import Forge, ForgeError, Repository
 from fleetloop.forge.forge import key_text
@@ -117,10 +118,8 @@ async def install_components(plan: Plan, components: list[Manifest], tools: Tool
 
 
 async def write_pull_secret(namespace: str, wanted: PullSecret, tools: Tools) -> None:
-    data = pull_secret_data(wanted.registry, wanted.credentials.username, wanted.credentials.password)
-    secret = secret_manifest(namespace, wanted.name, "kubernetes.io/dockerconfigjson", data)
     with failing_as("failed to reconcile image pull secret", ApiError, Unreachable):
-        await tools.hands.write_secret(secret, frozenset())
+        await tools.hands.write_secret(wanted.manifest(namespace), frozenset())
     tools.say.success(f"reconciled image pull secret {wanted.name}")
 
 
@@ -151,8 +150,6 @@ async def reconcile_source_secret(plan: Plan, findings: Findings, repository: Re
 async def apply_sync(plan: Plan, objects: list[Manifest], findings: Findings, tools: Tools) -> None:
     """Only the two objects: what the components become is the cluster's to apply (⚠ 32). An existing pair is told to
     look now (⚠ 35)."""
-    from fleetloop.bootstrap.waits import git_repository, kustomization
-
     tools.say.action("applying sync manifests")
     await tools.hands.apply(objects)
     if findings.sync_exists:

@@ -118,7 +118,15 @@ async def wait_for_sync(kube: Kube, namespace: str, expected: Expected, deadline
 
 
 async def wait_for_deployments(kube: Kube, namespace: str, names: Sequence[str], seconds: float, say: Say) -> bool:
-    """All of them at once; one line each, sorted by name, when all are ready or the time is over."""
+    """One line each, sorted by name, when all are ready or the time is over."""
+    healths = await follow_deployments(kube, namespace, names, seconds)
+    for name, health in healths.items():
+        (say.success if health == "ready" else say.failure)(f"{name}: deployment {health}")
+    return set(healths.values()) <= {"ready"}
+
+
+async def follow_deployments(kube: Kube, namespace: str, names: Sequence[str], seconds: float) -> dict[str, str]:
+    """Name, in order -> `ready`, `not ready`, `not found`. All are followed at once, for `seconds` at most."""
     healths = dict.fromkeys(sorted(names), "not found")
     try:
         async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
@@ -126,9 +134,7 @@ async def wait_for_deployments(kube: Kube, namespace: str, names: Sequence[str],
                 group.create_task(_deployment(kube, ObjectRef("apps/v1", "Deployment", namespace, name), healths))
     except TimeoutError:
         pass
-    for name, health in healths.items():
-        (say.success if health == "ready" else say.failure)(f"{name}: deployment {health}")
-    return set(healths.values()) <= {"ready"}
+    return healths
 
 
 async def _deployment(kube: Kube, ref: ObjectRef, healths: dict[str, str]) -> None:

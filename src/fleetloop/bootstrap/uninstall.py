@@ -1,0 +1,181 @@
+"""`uninstall`: the controllers and the API's own objects go; what they deployed stays.
+
+Where the peer goes on over every error and ends well (⚠ 44), this waits for the controllers to end before it takes
+their finalizers away, looks whether everything is gone, and fails when something is not.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from fleetloop.api.kinds import KINDS
+from fleetloop.bootstrap.errors import Cancelled, StepFailed
+from fleetloop.bootstrap.installed import CRD_API, SELECTOR, Ask, find_installed
+from fleetloop.bootstrap.say import Say
+from fleetloop.bootstrap.waits import until
+from fleetloop.kube import ApiError, Kube, Manifest, NotFound, ObjectRef, Unreachable, ref_of
+
+IN_NAMESPACE = (
+    ("apps/v1", "Deployment"),
+    ("v1", "Service"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("v1", "ServiceAccount"),
+)
+IN_CLUSTER = (("rbac.authorization.k8s.io/v1", "ClusterRole"), ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"))
+WITH_FINALIZERS = (
+    "GitRepository",
+    "OCIRepository",
+    "HelmRepository",
+    "HelmChart",
+    "Bucket",
+    "Kustomization",
+    "HelmRelease",
+    "Alert",
+    "Provider",
+    "Receiver",
+    "ImagePolicy",
+    "ImageRepository",
+    "ImageUpdateAutomation",
+    "ArtifactGenerator",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    namespace: str
+    keeps_namespace: bool = False
+    is_rehearsal: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """⚠ 42: a line ends in a space, which the rehearsal's words follow."""
+        return "(dry run)" if self.is_rehearsal else ""
+
+
+@dataclass(slots=True)
+class _Work:
+    kube: Kube
+    removal: Removal
+    say: Say
+    failures: int = 0
+    gone: list[Manifest] = field(default_factory=list)
+
+    def failed(self, text: str) -> None:
+        self.say.failure(text)
+        self.failures += 1
+
+
+async def confirm_uninstall(kube: Kube, ask: Ask) -> None:
+    """Raises Cancelled unless the answer is yes."""
+    installed = await find_installed(kube)
+    question = "Are you sure you want to delete Flux and its custom resource definitions"
+    if installed and installed.has_other_manager:
+        question = f"Flux is managed by {installed.managed_by}! Are you sure you want to delete Flux and its CRDs using Flux CLI"
+    if not await ask(question):
+        raise Cancelled("aborting")
+
+
+async def uninstall(removal: Removal, kube: Kube, say: Say, timeout: float) -> None:
+    """Raises StepFailed when something could not be removed. `timeout` in seconds, for each wait."""
+    work = _Work(kube, removal, say)
+    say.action(f"deleting components in {removal.namespace} namespace")
+    for api_version, kind in IN_NAMESPACE:
+        await _delete_all(work, api_version, kind, removal.namespace)
+    for api_version, kind in IN_CLUSTER:
+        await _delete_all(work, api_version, kind, "")
+    await _until_gone(work, timeout, _controller_pods)
+
+    say.action("deleting toolkit.fluxcd.io finalizers in all namespaces")
+    for kind in WITH_FINALIZERS:
+        api_version = next(known.api_version for known in KINDS if known.kind == kind)
+        for live in await _listed(work, api_version, kind, "", ""):
+            await _strip(work, live)
+
+    say.action("deleting toolkit.fluxcd.io custom resource definitions")
+    await _delete_all(work, CRD_API, "CustomResourceDefinition", "")
+    if not removal.keeps_namespace:
+        await _delete(work, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": removal.namespace}})
+    await _until_gone(work, timeout, _definitions)
+    if work.failures:
+        raise StepFailed(f"uninstall failed: {work.failures} object(s) could not be removed")
+    say.success("uninstall finished")
+
+
+async def _delete_all(work: _Work, api_version: str, kind: str, namespace: str) -> None:
+    for live in await _listed(work, api_version, kind, namespace, SELECTOR):
+        await _delete(work, live)
+
+
+async def _listed(work: _Work, api_version: str, kind: str, namespace: str, selector: str) -> list[Manifest]:
+    try:
+        return await work.kube.list(api_version, kind, namespace, label_selector=selector)
+    except NotFound:
+        return []  # the kind is not served
+    except (ApiError, Unreachable) as error:
+        work.failed(f"{kind} listing failed: {error}")
+        return []
+
+
+async def _delete(work: _Work, live: Manifest) -> None:
+    ref = ref_of(live)
+    try:
+        if work.removal.is_rehearsal:
+            await work.kube.get(ref)
+        else:
+            await work.kube.delete(ref)
+    except (ApiError, Unreachable) as error:
+        work.failed(f"{ref} deletion failed: {error}")
+        return
+    work.gone.append(live)
+    work.say.success(f"{ref} deleted {work.removal.suffix}")
+
+
+async def _strip(work: _Work, live: Manifest) -> None:
+    """⚠ 43: all finalizers go, also foreign ones; the definition is deleted next, and no object outlives that."""
+    if not live["metadata"].get("finalizers"):
+        return
+    ref = ref_of(live)
+    try:
+        if not work.removal.is_rehearsal:
+            await work.kube.patch(ref, {"metadata": {"finalizers": None}})
+    except NotFound:
+        return
+    except (ApiError, Unreachable) as error:
+        work.failed(f"{ref} removing finalizers failed: {error}")
+        return
+    work.say.success(f"{ref} finalizers deleted {work.removal.suffix}")
+
+
+async def _until_gone(work: _Work, timeout: float, what: Callable[[_Work], Awaitable[list[ObjectRef]]]) -> None:
+    if work.removal.is_rehearsal:
+        return
+    left = set(await what(work))
+    try:
+        async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+            for ref in tuple(left):
+                group.create_task(_gone(work.kube, ref, left))
+    except TimeoutError:
+        for ref in sorted(left):
+            work.failed(f"{ref} is still being deleted after {timeout:g}s")
+
+
+async def _gone(kube: Kube, ref: ObjectRef, left: set[ObjectRef]) -> None:
+    async def judge(live: Manifest | None) -> bool | None:
+        return None if live else True
+
+    with contextlib.suppress(NotFound):  # its kind went too
+        await until(kube, ref, judge)
+    left.discard(ref)
+
+
+async def _controller_pods(work: _Work) -> list[ObjectRef]:
+    """Only those of Deployments that were deleted: others may carry the label."""
+    apps: set[Any] = {one["metadata"]["name"] for one in work.gone if one["kind"] == "Deployment"}
+    pods = await _listed(work, "v1", "Pod", work.removal.namespace, SELECTOR)
+    return [ref_of(pod) for pod in pods if (pod["metadata"].get("labels") or {}).get("app") in apps]
+
+
+async def _definitions(work: _Work) -> list[ObjectRef]:
+    return [ref_of(one) for one in work.gone if one["kind"] == "CustomResourceDefinition"]
