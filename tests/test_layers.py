@@ -41,7 +41,7 @@ def is_allowed(room: str, other: str) -> bool:
         return True
     if "controllers" in (room, other):  # the folder's own __init__ holds nothing
         return False
-    top, other_top = room.split(".")[0], other.split(".")[0]
+    top, other_top = room.partition(".")[0], other.partition(".")[0]
     if top in RECIPES:
         return other_top in RECIPES[top]
     return FLOORS[other_top] < FLOORS[top]
