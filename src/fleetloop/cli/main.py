@@ -3,15 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import PurePath
-
-import click
 
 from fleetloop import __version__
 from fleetloop.cli.errors import CliError
-from fleetloop.cli.program import CommandLine, Program
 from fleetloop.cli.say import Say
-from fleetloop.cli.verbs import VERBS
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 BROKEN_PIPE = 141  # 128 + SIGPIPE: who read our output has gone
@@ -31,8 +28,6 @@ def exit_code_of(argv: Sequence[str]) -> int:
     try:
         _run(program, list(argv[1:]))
         sys.stdout.flush()
-    except click.exceptions.Exit as asked:
-        return asked.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -58,14 +53,27 @@ def program_name(path: str) -> str:
 
 
 def _run(program: str, words: list[str]) -> None:
-    root = Program(program, VERBS, __version__)
-    if complete := os.environ.get(f"_{program.upper()}_COMPLETE".replace("-", "_")):
-        from fleetloop.cli.completion import complete_line
-
-        complete_line(root, program, complete)
+    if words in (["--version"], ["-v"]):  # asked by scripts again and again, so before anything else is imported
+        print(f"{program} version {__version__}")
         return
-    with root.make_context(program, words, obj=CommandLine(program)) as ctx:
+    import click
+
+    from fleetloop.cli.program import CommandLine, Program
+    from fleetloop.cli.verbs import VERBS
+
+    root = Program(program, VERBS, __version__)
+    if complete := os.environ.get(complete_variable(program)):
+        from fleetloop.cli.completion import answer
+
+        answer(root, program, complete)
+        return
+    with suppress(click.exceptions.Exit), root.make_context(program, words, obj=CommandLine(program)) as ctx:
         root.invoke(ctx)
+
+
+def complete_variable(program: str) -> str:
+    """The environment variable by which a shell's completion script asks us."""
+    return f"_{program.upper()}_COMPLETE".replace("-", "_")
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:

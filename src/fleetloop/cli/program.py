@@ -4,7 +4,6 @@ Flags may stand before and after the words they belong to, so every level parses
 and the verb is built from that.
 """
 
-import asyncio
 import importlib
 import inspect
 import io
@@ -36,10 +35,11 @@ class CommandLine:
     reported: set[str] = field(default_factory=set)  # deprecated flags that were already spoken of
 
 
+_DAILY = {"namespace", "timeout", "context", "kubeconfig"}
 HELP_WIDTH = 120
 
 
-class _Level:
+class Level:
     """What groups and verbs have in common: a list of flags and the way they are read."""
 
     own_flags: Sequence[Flag]
@@ -47,9 +47,8 @@ class _Level:
 
     def read(self, ctx: click.Context, words: list[str], *, stop_at_argument: bool) -> list[str]:
         line: CommandLine = ctx.obj
-        flags = [*self.own_flags, *GLOBAL_FLAGS]
         try:
-            rest = parse_flags(words, flags, line.values, stop_at_argument=stop_at_argument)
+            rest = parse_flags(words, self.all_flags(), line.values, stop_at_argument=stop_at_argument)
         except UsageError:
             if ctx.resilient_parsing:
                 return []
@@ -66,22 +65,29 @@ class _Level:
                 line.reported.add(flag.name)
                 print(f"Flag --{flag.name} has been deprecated, {flag.deprecated}")  # ⚠ CLI2: on stdout
 
+    def all_flags(self) -> Sequence[Flag]:
+        return [*self.own_flags, *GLOBAL_FLAGS]
+
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write("\n" + (self.help or "").replace("fleetloop ", f"{ctx.obj.program} ") + "\n")
 
-    def format_flags(self, formatter: click.HelpFormatter) -> None:
-        for title, flags in (("Flags", self.own_flags), ("Global Flags", GLOBAL_FLAGS)):
+    def format_flags(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """All global flags in the root's help; below it the ones that are used daily."""
+        common = [flag for flag in GLOBAL_FLAGS if ctx.parent is None or flag.name in _DAILY]
+        for title, flags in (("Flags", self.own_flags), ("Global Flags", common)):
             rows = [(_spelled(flag), _described(flag)) for flag in flags if not flag.deprecated]
             if rows:
                 with formatter.section(title):
-                    formatter.write_dl(sorted(rows, key=lambda row: row[0].strip()))
+                    formatter.write_dl(sorted(rows, key=lambda row: row[0].strip()), col_max=40)
+        if ctx.parent is not None:
+            formatter.write(f'\nUse "{ctx.obj.program} --help" for all global flags.\n')
 
 
-class VerbCommand(_Level, click.Command):
+class VerbCommand(Level, click.Command):
     """One runnable command. `chosen` is the value of the sub-command that was picked, for verbs over kinds."""
 
     def __init__(self, name: str, cls: type[Command], chosen: Any = None, short: str = "") -> None:
-        self._cls, self._chosen = cls, chosen
+        self._cls, self.chosen = cls, chosen
         shape = shape_of(cls, chosen)
         self.own_flags = shape.flags
         self.takes, self.takes_many = shape.takes, shape.takes_many
@@ -95,19 +101,13 @@ class VerbCommand(_Level, click.Command):
 
     def invoke(self, ctx: click.Context) -> None:
         line: CommandLine = ctx.obj
-        cx = Context(
-            program=line.program,
-            options=build(GlobalOptions, line.values, ()),
-            environment=os.environ,
-            say=Say(sys.stderr),
-            out=sys.stdout,
-            answers=sys.stdin or io.StringIO(),
-            checks_namespace=self._cls.checks_namespace,
-        )
+        cx = context_of(line, checks_namespace=self._cls.checks_namespace)
         cx.warn_of_environment()
-        verb = build(self._cls, line.values, ctx.args, self._chosen)
+        verb = build(self._cls, line.values, ctx.args, self.chosen)
         verb.check()
         if inspect.iscoroutinefunction(verb.run):
+            import asyncio
+
             asyncio.run(_within(verb, cx))
         else:
             verb.run(cx)
@@ -117,10 +117,10 @@ class VerbCommand(_Level, click.Command):
         return [*words, "[flags]"]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        self.format_flags(formatter)
+        self.format_flags(ctx, formatter)
 
 
-class GroupCommand(_Level, click.Group):
+class GroupCommand(Level, click.Group):
     """A word with sub-commands. ⚠ CLI1: alone, or before a word it does not know, it prints its help and succeeds."""
 
     def __init__(self, name: str, group: Group, flags: Sequence[Flag] = ()) -> None:
@@ -171,7 +171,7 @@ class GroupCommand(_Level, click.Group):
         if rows:
             with formatter.section("Available Commands"):
                 formatter.write_dl(rows)
-        self.format_flags(formatter)
+        self.format_flags(ctx, formatter)
 
 
 class KindGroup(GroupCommand):
@@ -247,8 +247,22 @@ def command_of(name: str, entry: Verb | Group) -> click.Command:
     return KindGroup(name, cls, choices) if choices else VerbCommand(name, cls, short=entry.help)
 
 
+def context_of(line: CommandLine, *, checks_namespace: bool = True) -> Context:
+    return Context(
+        program=line.program,
+        options=build(GlobalOptions, line.values, ()),
+        environment=os.environ,
+        say=Say(sys.stderr),
+        out=sys.stdout,
+        answers=sys.stdin or io.StringIO(),
+        checks_namespace=checks_namespace,
+    )
+
+
 async def _within(verb: Command, cx: Context) -> None:
     """`--timeout` bounds the whole verb."""
+    import asyncio
+
     running = verb.run(cx)
     if running is None:
         return
