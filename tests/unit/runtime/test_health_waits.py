@@ -1,0 +1,84 @@
+"""Waits hold no worker, and end once."""
+
+import asyncio
+
+from fleetloop.api.meta import Key
+from fleetloop.kube.kstatus import Health
+from fleetloop.kube.objects import ObjectRef
+from fleetloop.runtime.health_waits import HealthWaits
+from fleetloop.runtime.outcome import Target, Waiting
+
+KEY = Key("Kustomization", "n", "a")
+ONE, TWO = ObjectRef("v1", "A", "n", "one"), ObjectRef("v1", "A", "n", "two")
+
+
+class World:
+    """Health as a table; what was woken as a list."""
+
+    def __init__(self) -> None:
+        self.health = {ONE: "InProgress", TWO: "InProgress"}
+        self.woken: list[Key] = []
+        self.waits = HealthWaits(self.woken.append, lambda t: Health(self.health[t.ref]))  # type: ignore[arg-type]
+
+    def turns(self, ref: ObjectRef, status: str) -> None:
+        self.health[ref] = status
+        self.waits.observe(ref)
+
+
+def waiting(token: str = "t", timeout: float = 60) -> Waiting:
+    return Waiting(token, frozenset({Target(ONE), Target(TWO)}), timeout, "")
+
+
+async def test_all_current_wakes_once_with_an_empty_verdict() -> None:
+    world = World()
+    world.waits.start(KEY, waiting())
+    world.turns(ONE, "Current")
+    assert world.woken == []
+    world.turns(TWO, "Current")
+    world.turns(TWO, "Current")
+    assert world.woken == [KEY]
+    verdict = world.waits.take_verdict(KEY, "t")
+    assert verdict is not None
+    assert verdict.unsettled == {}
+    assert world.waits.take_verdict(KEY, "t") is None
+
+
+async def test_one_failure_ends_the_wait() -> None:
+    world = World()
+    world.waits.start(KEY, waiting())
+    world.turns(ONE, "Failed")
+    verdict = world.waits.take_verdict(KEY, "t")
+    assert verdict is not None
+    assert verdict.failed
+    assert set(verdict.unsettled) == {ONE, TWO}
+
+
+async def test_the_deadline_ends_the_wait() -> None:
+    world, ended = World(), asyncio.Event()
+    world.waits = HealthWaits(lambda _: ended.set(), lambda t: Health(world.health[t.ref]))  # type: ignore[arg-type]
+    world.waits.start(KEY, waiting(timeout=0.01))
+    async with asyncio.timeout(2):
+        await ended.wait()
+    verdict = world.waits.take_verdict(KEY, "t")
+    assert verdict is not None
+    assert not verdict.failed
+
+
+async def test_a_newer_wait_replaces_an_older_one_and_its_verdict() -> None:
+    world = World()
+    world.waits.start(KEY, waiting("old"))
+    world.waits.start(KEY, waiting("new"))
+    assert world.waits.is_waiting(KEY, "new")
+    assert not world.waits.is_waiting(KEY, "old")
+    world.turns(ONE, "Current")
+    world.turns(TWO, "Current")
+    assert world.waits.take_verdict(KEY, "old") is None
+
+
+async def test_already_current_ends_at_once_and_cancel_forgets() -> None:
+    world = World()
+    world.health = {ONE: "Current", TWO: "Current"}
+    world.waits.start(KEY, waiting())
+    assert world.woken == [KEY]
+    world.waits.cancel(KEY)
+    assert world.waits.take_verdict(KEY, "t") is None

@@ -1,0 +1,57 @@
+"""The work queue: once, in order, never twice at a time."""
+
+import asyncio
+
+from fleetloop.api.meta import Key
+from fleetloop.runtime.queue import WorkQueue
+
+A, B = Key("K", "n", "a"), Key("K", "n", "b")
+
+
+async def take(queue: WorkQueue) -> Key:
+    async with asyncio.timeout(2), queue.take() as key:
+        return key
+
+
+async def test_a_key_is_queued_once_and_lower_priority_goes_first() -> None:
+    queue = WorkQueue()
+    for key, priority in ((A, 5), (B, 1), (A, 5), (A, 9)):
+        queue.add(key, priority)
+    assert len(queue) == 2
+    assert [await take(queue), await take(queue)] == [B, A]
+    assert len(queue) == 0
+
+
+async def test_a_raised_priority_moves_a_key_forward() -> None:
+    queue = WorkQueue()
+    queue.add(A, 5)
+    queue.add(B, 3)
+    queue.add(A, 1)
+    assert [await take(queue), await take(queue)] == [A, B]
+
+
+async def test_a_key_added_while_active_comes_again_afterwards() -> None:
+    queue = WorkQueue()
+    queue.add(A)
+    async with queue.take() as key:
+        queue.add(key)
+        queue.add(B)
+        assert await take(queue) == B  # A is not given to a second worker
+    assert await take(queue) == A
+
+
+async def test_the_earlier_delay_wins() -> None:
+    queue = WorkQueue()
+    queue.add_after(A, 60)
+    queue.add_after(A, 0.01)
+    queue.add_after(A, 120)
+    assert await take(queue) == A
+
+
+async def test_forgetting_stops_the_timer() -> None:
+    queue = WorkQueue()
+    queue.add_after(A, 0.01)
+    queue.forget(A)
+    queue.add_after(B, 0.02)
+    assert await take(queue) == B
+    assert len(queue) == 0
