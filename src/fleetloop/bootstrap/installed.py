@@ -1,7 +1,7 @@
 """What is installed in a cluster already, by whom, read off the labels of one CRD (bootstrap.md 2.1)."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from fleetloop.bootstrap.errors import BootstrapError, Cancelled
 from fleetloop.bootstrap.say import Say
@@ -14,10 +14,8 @@ SELECTOR = f"{PART_OF}=flux"
 _BOOTSTRAPPED = "kustomize.toolkit.fluxcd.io/namespace"
 
 
-class Ask(Protocol):
-    """A yes or no question to whoever runs the command. Without a terminal the answer is no."""
-
-    async def __call__(self, question: str) -> bool: ...
+Ask = Callable[[str], Awaitable[bool]]
+"""A yes or no question to whoever runs the command. Without anybody to answer it is no."""
 
 
 @dataclass(frozen=True, slots=True)

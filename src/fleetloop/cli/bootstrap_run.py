@@ -1,0 +1,79 @@
+"""Puts a bootstrap together: cluster, forge, engine and hands, real ones or a rehearsal's."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fleetloop.bootstrap.hands import Hands, RealHands, RehearsedHands, RehearsedHttp
+from fleetloop.bootstrap.plan import Plan
+from fleetloop.bootstrap.run import bootstrap, confirm
+from fleetloop.bootstrap.tools import Tools
+from fleetloop.build import BuildRequest, build_objects
+from fleetloop.cli.questions import asking
+from fleetloop.engine import Engines, EngineSettings
+from fleetloop.forge import Forge, ForgeHttp, GitHub, Http, api_url_of
+from fleetloop.git import Git, SshAlgorithms
+from fleetloop.kube import Manifest
+
+if TYPE_CHECKING:
+    from fleetloop.bootstrap.waits import Expected
+    from fleetloop.cli.bootstrap import BootstrapOptions
+    from fleetloop.cli.context import Context
+
+ENGINE_NEEDS = frozenset({"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
+
+
+@dataclass(frozen=True, slots=True)
+class ForgeAccess:
+    hostname: str
+    token: str = field(repr=False)
+    ca: bytes = b""
+
+
+async def run_bootstrap(
+    plan: Plan, cx: "Context", access: ForgeAccess | None, common: "BootstrapOptions", *, silent: bool = False
+) -> None:
+    git = Git.inheriting(cx.environment)
+    if common.ssh_hostkey_algos:
+        git = _with_algorithms(git, common.ssh_hostkey_algos)
+    environment = {name: value for name, value in cx.environment.items() if name.upper() in ENGINE_NEEDS}
+    async with (
+        cx.kube() as kube,
+        Engines(EngineSettings(environment=environment)) as engines,
+        _forge(cx, access, common) as forge,
+    ):
+        hands: Hands = RehearsedHands(cx.print) if common.dry_run else RealHands(kube)
+        wait = _no_wait if common.dry_run else functools.partial(confirm, kube, plan, cx.say)
+        ask = _yes if silent or common.dry_run else asking(cx)
+        await bootstrap(plan, Tools(kube, hands, git, functools.partial(_build, engines), cx.say, ask, wait, forge))
+
+
+async def _build(engines: Engines, tree: Path, directory: str) -> list[Manifest]:
+    return await build_objects(tree, BuildRequest(path=directory), engines)
+
+
+@contextlib.asynccontextmanager
+async def _forge(cx: "Context", access: ForgeAccess | None, common: "BootstrapOptions") -> AsyncIterator[Forge | None]:
+    if access is None:
+        yield None
+        return
+    base_url = api_url_of(access.hostname)
+    async with ForgeHttp.open(base_url, f"Bearer {access.token}", access.ca) as http:
+        spoken: Http = RehearsedHttp(http, base_url, cx.print) if common.dry_run else http
+        yield GitHub(spoken, access.hostname)
+
+
+def _with_algorithms(git: Git, algorithms: tuple[str, ...]) -> Git:
+    return dataclasses.replace(git, ssh=SshAlgorithms(host_key=",".join(algorithms)))
+
+
+async def _yes(question: str) -> bool:
+    return True
+
+
+async def _no_wait(expected: "Expected", deadline: float) -> None:
+    """A rehearsal has brought nothing about that could become ready."""
