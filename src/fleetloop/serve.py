@@ -67,8 +67,7 @@ def _source_controller(arguments: list[str], place: Place) -> Program:
 
     flags = common_flags(names.SOURCE_CONTROLLER, concurrent=2)
     register(flags)
-    found = flags.read(arguments)
-    settings = settings_of(found, place)
+    settings = settings_of(flags.read(arguments), place, os.environ)
     return Program(settings.common, lambda tools: run(tools, settings))
 
 

@@ -19,7 +19,7 @@ from fleetloop.git.errors import (
     RepositoryTooLarge,
     SparsePathMissing,
 )
-from fleetloop.git.fetch import WHOLE_TREE, FetchOptions, fetch, list_refs
+from fleetloop.git.fetch import WHOLE_TREE, FetchOptions, fetch, list_refs, newest_of
 from fleetloop.git.keys import KeyPair, generate_key, key_pair_of, scan_host_key
 from fleetloop.git.program import PLAIN_GIT, Git
 from fleetloop.git.reference import Reference, branch, commit, named, tag, tags_of
@@ -66,6 +66,7 @@ __all__ = [
     "key_pair_of",
     "list_refs",
     "named",
+    "newest_of",
     "push",
     "scan_host_key",
     "tag",

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +60,14 @@ async def fetch(
     timeout: float = 60.0,
     git: Git = PLAIN_GIT,
 ) -> Commit:
-    """Puts the tree of `reference` into the empty folder `into`. Raises the errors of this package."""
+    """Puts the tree of `reference` into the folder `into`, which is empty or not there yet. Raises the errors of this package."""
     doing = f"unable to clone '{url}'"
     async with within(timeout, doing), session(git, url, credentials) as bare:
         run = bare.at(git_dir=bare.home / "repository.git", work_tree=into)
         await _fetch_target(bare, run, url, reference)
         objects = await run.read("cat-file", "--batch", stdin=f"{_TARGET}\n{_TARGET}^{{commit}}\n".encode())
         commit = commit_of(objects, reference)
+        await asyncio.to_thread(into.mkdir, parents=True, exist_ok=True)
         await _check_sparse(run, commit.sha, options.sparse)
         await _check_size(run, commit.sha, options.sparse, doing)
         if options.sparse:
@@ -75,6 +77,31 @@ async def fetch(
         if options.submodules:
             await _check_out_submodules(run, url, into, doing)
         return commit
+
+
+async def newest_of(
+    url: GitUrl,
+    references: Sequence[Reference],
+    credentials: Credentials = ANONYMOUS,
+    *,
+    timeout: float = 60.0,
+    git: Git = PLAIN_GIT,
+) -> Reference:
+    """The reference whose commit is the youngest; commits alone are fetched. Raises the errors of this package."""
+    doing = f"unable to clone '{url}'"
+    targets = {f"{_TARGET}-{number}": reference for number, reference in enumerate(references)}
+    async with within(timeout, doing), session(git, url, credentials) as bare:
+        run = bare.at(git_dir=bare.home / "repository.git", work_tree=bare.home)
+        await bare.read("init", "--quiet", "--bare", str(bare.home / "repository.git"))
+        refspecs = [f"+{reference.ref}:{target}" for target, reference in targets.items()]
+        done = await run.run(*_FETCH, "--depth=1", "--filter=tree:0", "--", str(url), *refspecs)
+        if done.status:
+            raise translate(done.stderr, doing)
+        times = {}
+        for target, reference in targets.items():
+            objects = await run.read("cat-file", "--batch", stdin=f"{target}\n{target}^{{commit}}\n".encode())
+            times[reference] = commit_of(objects, reference).committed_at
+    return max(references, key=times.__getitem__)
 
 
 async def _fetch_target(bare: Session, run: Session, url: GitUrl, reference: Reference) -> None:

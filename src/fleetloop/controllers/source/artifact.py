@@ -1,0 +1,107 @@
+"""What all sources do with the artifact store: check what is there, collect garbage, write, and say where it is served.
+
+Flux: source-kustomize.md 2.1, 2.4.
+"""
+
+import asyncio
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from fleetloop.api import reasons
+from fleetloop.api.meta import Artifact, Object
+from fleetloop.controllers.source.failures import SourceFailure, StorageOperationFailed
+from fleetloop.runtime.clock import utc_now
+from fleetloop.runtime.controller import Report
+from fleetloop.runtime.log import logger
+from fleetloop.storage.digest import UnsupportedDigest
+from fleetloop.storage.store import ArtifactStore, DigestMismatch, NotStored, Stored, UnsafePath
+
+_COLLECTION_TIMEOUT = 5.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """`ttl`: seconds. `records`: number of files."""
+
+    ttl: float
+    records: int
+
+
+class Storage:
+    """The store as the sources of one controller use it. `advertised`: what URLs begin with."""
+
+    def __init__(self, store: ArtifactStore, advertised: str, retention: Retention) -> None:
+        self._store, self._advertised, self._retention = store, advertised, retention
+
+    async def check(self, obj: Object, artifact: Artifact | None, report: Report) -> Artifact | None:
+        """The artifact under today's URL if its file is there and intact. A damaged file is removed."""
+        if artifact is None:
+            return None
+        await self._collect(obj, artifact, report)
+        try:
+            await asyncio.to_thread(self._store.verify, artifact.path, artifact.digest)
+        except NotStored:
+            return None
+        except (DigestMismatch, UnsupportedDigest, UnsafePath) as error:
+            message = f"failed to verify integrity of artifact: {error}"
+            report.event("Warning", reasons.ARTIFACT_VERIFICATION_FAILED, message)
+            if not isinstance(error, UnsafePath):
+                await asyncio.to_thread(self._store.remove, artifact.path)
+            return None
+        except OSError as error:
+            raise StorageOperationFailed(reasons.STAT_OPERATION_FAILED, f"failed to read artifact: {error.strerror}") from error
+        url = self.url(artifact.path)
+        return artifact if artifact.url == url else msgspec.structs.replace(artifact, url=url)
+
+    async def write(self, obj: Object, name: str, revision: str, fill: Callable[[BinaryIO], None]) -> Artifact:
+        """Stores what `fill` writes as the object's file `name`. Raises StorageOperationFailed."""
+        try:
+            stored = await asyncio.to_thread(self._store.write, f"{folder_of(obj)}/{name}", fill)
+        except OSError as error:
+            message = f"unable to archive artifact to storage: {error.strerror or error}"
+            raise StorageOperationFailed(reasons.ARCHIVE_OPERATION_FAILED, message) from error
+        return self._artifact(stored, revision)
+
+    async def remove(self, obj: Object) -> None:
+        """Everything the object ever stored. Raises SourceFailure, which keeps the finalizer."""
+        try:
+            await asyncio.to_thread(self._store.remove_folder, folder_of(obj))
+        except OSError as error:
+            message = f"garbage collection for deleted resource failed: {error.strerror}"
+            raise SourceFailure(reasons.GARBAGE_COLLECTION_FAILED, message) from error
+
+    def file_of(self, artifact: Artifact) -> Path:
+        """Where an artifact of this store lies on disk."""
+        return self._store.root / artifact.path
+
+    def url(self, path: str) -> str:
+        return f"{self._advertised}/{path}"
+
+    async def _collect(self, obj: Object, artifact: Artifact, report: Report) -> None:
+        """Never a reason to fail: what stays is collected next time."""
+        now, retention = utc_now().timestamp(), self._retention
+        try:
+            async with asyncio.timeout(_COLLECTION_TIMEOUT):
+                arguments = (folder_of(obj), artifact.path, now, retention.ttl, retention.records)
+                gone = await asyncio.to_thread(self._store.collect, *arguments)
+        except (OSError, TimeoutError, UnsafePath) as error:
+            logger().error("garbage not collected", error=str(error))
+            return
+        if gone:
+            report.event("Trace", reasons.GARBAGE_COLLECTION_SUCCEEDED, f"garbage collected {len(gone)} artifacts")
+
+    def _artifact(self, stored: Stored, revision: str) -> Artifact:
+        written = datetime.datetime.fromtimestamp(int(stored.written_at), datetime.UTC)
+        url = self.url(stored.path)
+        path, digest, size = stored.path, stored.digest, stored.size
+        return Artifact(digest=digest, last_update_time=written, path=path, revision=revision, url=url, size=size)
+
+
+def folder_of(obj: Object) -> str:
+    """`gitrepository/<namespace>/<name>`."""
+    return f"{obj.kind.lower()}/{obj.namespace}/{obj.name}"

@@ -1,0 +1,64 @@
+"""Binds source-controller: store, server, Git, and the controller of each kind. Runs until cancelled."""
+
+import asyncio
+import dataclasses
+from collections.abc import Sequence
+
+from fleetloop import git
+from fleetloop.api.kinds import kind_named
+from fleetloop.api.names import SOURCE_CONTROLLER
+from fleetloop.api.source import GitRepository
+from fleetloop.controllers.source.artifact import Retention, Storage
+from fleetloop.controllers.source.git_checkout import GitCheckout
+from fleetloop.controllers.source.git_repository import GitRepositoryReconciler
+from fleetloop.controllers.source.settings import SourceSettings
+from fleetloop.engine import Engines, Family
+from fleetloop.runtime.clock import utc_now
+from fleetloop.runtime.controller import Controller, LoopSettings
+from fleetloop.runtime.process import Tools
+from fleetloop.storage.server import artifact_server
+from fleetloop.storage.store import ArtifactStore
+
+_SELECT_TIMEOUT = 10.0  # seconds
+
+
+async def run(tools: Tools, settings: SourceSettings) -> None:
+    """The whole controller. Only a leader runs this: artifacts are served by whoever writes them."""
+    store = ArtifactStore(settings.storage_path, settings.digest_algorithm)
+    await asyncio.to_thread(store.free, utc_now().timestamp())
+    host, port = settings.serve_at
+    async with artifact_server(store.root, host, port), Engines() as engines, asyncio.TaskGroup() as group:
+        storage = Storage(store, settings.advertised, Retention(settings.retention_ttl, settings.retention_records))
+        group.create_task(_git_repositories(tools, settings, storage, engines).run())
+
+
+def _git_repositories(tools: Tools, settings: SourceSettings, storage: Storage, engines: Engines) -> Controller[GitRepository]:
+    async def select_versions(wanted: str, versions: Sequence[str]) -> Sequence[str]:
+        arguments = {"range": wanted, "versions": list(versions), "parse": "dotted"}
+        found = await engines.call(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
+        return [str(version) for version in found["matches"]]
+
+    ssh = git.SshAlgorithms(settings.ssh_key_exchange, settings.ssh_host_key)
+    program = dataclasses.replace(git.Git.inheriting(settings.environment), ssh=ssh)
+    reconciler = GitRepositoryReconciler(
+        kube=tools.kube,
+        storage=storage,
+        checkout=GitCheckout(tools.kube, program, select_versions),
+        requeue_dependency=settings.requeue_dependency,
+        now=utc_now,
+    )
+    kind = kind_named("GitRepository")
+    return Controller(kind, GitRepository, reconciler, tools.kube, tools.recorder, tools.metrics, _loop_settings(tools, settings))
+
+
+def _loop_settings(tools: Tools, settings: SourceSettings) -> LoopSettings:
+    common = settings.common
+    return LoopSettings(
+        workers=common.concurrent,
+        manager=SOURCE_CONTROLLER,
+        first_retry=common.min_retry_delay,
+        longest_retry=common.max_retry_delay,
+        jitter_percentage=common.interval_jitter_percentage,
+        namespace="" if common.watch_all_namespaces else tools.place.namespace,
+        label_selector=common.watch_label_selector,
+    )
