@@ -242,6 +242,8 @@ class Snapshot(Value):
 
 
 class HelmReleaseSpec(Value):
+    """`chart` or `chart_ref`, one of them. A boolean that may be None differs from False: None is Helm's own default."""
+
     rules: ClassVar = (
         Rule(
             "(has(self.chart) && !has(self.chartRef)) || (!has(self.chart) && has(self.chartRef))",

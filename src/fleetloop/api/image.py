@@ -122,6 +122,8 @@ class ScanResult(Value):
 
 
 class ImageUpdateAutomationSpec(Value):
+    """Only policies of the same namespace are followed."""
+
     interval: Duration
     source_ref: CrossNamespaceSourceReference
     git: GitSpec | None = None
@@ -138,7 +140,14 @@ class ImageUpdateAutomationStatus(Status):
     observed_source_revision: str = ""
 
 
+class ImageUpdateAutomation(Object):
+    spec: ImageUpdateAutomationSpec
+    status: Annotated[ImageUpdateAutomationStatus, INITIAL_STATUS] = msgspec.field(default_factory=ImageUpdateAutomationStatus)
+
+
 class ImagePolicySpec(Value):
+    """Which tag of the repository is the latest."""
+
     rules: ClassVar = (
         Rule(
             "!has(self.interval) || (has(self.digestReflectionPolicy) && self.digestReflectionPolicy == 'Always')",
@@ -162,7 +171,14 @@ class ImagePolicyStatus(Status):
     observed_previous_ref: ImageRef | None = None
 
 
+class ImagePolicy(Object):
+    spec: ImagePolicySpec
+    status: Annotated[ImagePolicyStatus, INITIAL_STATUS] = msgspec.field(default_factory=ImagePolicyStatus)
+
+
 class ImageRepositorySpec(Value):
+    """Without `timeout` it is the interval."""
+
     image: str
     interval: Duration
     access_from: AccessFrom | None = None
@@ -181,16 +197,6 @@ class ImageRepositoryStatus(Status):
     canonical_image_name: str = ""
     last_scan_result: ScanResult | None = None
     observed_exclusion_list: tuple[str, ...] = ()
-
-
-class ImageUpdateAutomation(Object):
-    spec: ImageUpdateAutomationSpec
-    status: Annotated[ImageUpdateAutomationStatus, INITIAL_STATUS] = msgspec.field(default_factory=ImageUpdateAutomationStatus)
-
-
-class ImagePolicy(Object):
-    spec: ImagePolicySpec
-    status: Annotated[ImagePolicyStatus, INITIAL_STATUS] = msgspec.field(default_factory=ImagePolicyStatus)
 
 
 class ImageRepository(Object):

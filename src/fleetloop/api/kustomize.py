@@ -55,6 +55,8 @@ class Snapshot(Value):
 
 
 class KustomizationSpec(Value):
+    """Without `timeout` a pass has the interval less 30 s; without `retry_interval` a failed one is repeated at the interval."""
+
     interval: Duration
     prune: bool
     source_ref: CrossNamespaceSourceReference

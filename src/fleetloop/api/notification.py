@@ -117,6 +117,8 @@ class ReceiverResource(Value):
 
 
 class AlertSpec(Value):
+    """Events of `event_sources` that match `inclusion_list`, if there is one, and nothing in `exclusion_list`."""
+
     event_sources: tuple[EventSource, ...]
     provider_ref: LocalObjectReference
     event_metadata: dict[str, str] = {}
@@ -127,7 +129,13 @@ class AlertSpec(Value):
     suspend: bool = False
 
 
+class Alert(Object):
+    spec: AlertSpec
+
+
 class ProviderSpec(Value):
+    """What `address` and `channel` mean depends on the type; the Secret may override the address."""
+
     rules: ClassVar = (
         Rule(
             "self.type == 'github' || self.type == 'gitlab' || self.type == 'gitea' || self.type == "
@@ -152,7 +160,13 @@ class ProviderSpec(Value):
     username: Annotated[str, Schema(max_length=2048)] = ""
 
 
+class Provider(Object):
+    spec: ProviderSpec
+
+
 class ReceiverSpec(Value):
+    """A request to the webhook asks for the reconciliation of `resources`."""
+
     rules: ClassVar = (
         Rule(
             "self.type != 'generic-oidc' || (has(self.oidcProviders) && size(self.oidcProviders) > 0)",
@@ -177,14 +191,6 @@ class ReceiverSpec(Value):
 
 class ReceiverStatus(Status):
     webhook_path: str = ""
-
-
-class Alert(Object):
-    spec: AlertSpec
-
-
-class Provider(Object):
-    spec: ProviderSpec
 
 
 class Receiver(Object):

@@ -9,7 +9,7 @@ from .schema import INITIAL_STATUS, Duration, Rule, Schema, Timeout
 
 
 class GitReference(Value):
-    """What to check out: commit wins over name, semver, tag, branch."""
+    """What to check out: the first set of commit, name, tag, semver, branch (⚠ SK7: the published text has semver before tag)."""
 
     branch: str = ""
     commit: str = ""
@@ -91,6 +91,8 @@ class OCIVerification(Value):
 
 
 class BucketSpec(Value):
+    """`ignore`: patterns after those of the `.sourceignore` at the root of the bucket."""
+
     rules: ClassVar = (
         Rule(
             "self.provider == 'aws' || self.provider == 'generic' || !has(self.sts)",
@@ -144,16 +146,31 @@ class BucketStatus(Status):
     url: str = ""
 
 
+class Bucket(Object):
+    spec: BucketSpec
+    status: Annotated[BucketStatus, INITIAL_STATUS] = msgspec.field(default_factory=BucketStatus)
+
+
 class ExternalArtifactSpec(Value):
+    """`source_ref`: the object whose controller made the artifact."""
+
     source_ref: ObjectReference | None = None
 
 
 class ExternalArtifactStatus(Status):
     unpublished = frozenset({"last_handled_reconcile_at", "observed_generation"})
+
     artifact: Artifact | None = None
 
 
+class ExternalArtifact(Object):
+    spec: ExternalArtifactSpec
+    status: ExternalArtifactStatus = msgspec.field(default_factory=ExternalArtifactStatus)
+
+
 class GitRepositorySpec(Value):
+    """Without `ref` the branch is `master`. `ignore`: patterns after those of the `.sourceignore` files."""
+
     rules: ClassVar = (
         Rule(
             "!has(self.serviceAccountName) || (has(self.provider) && (self.provider == 'azure' || self.provider == 'aws'))",
@@ -186,7 +203,14 @@ class GitRepositoryStatus(Status):
     source_verification_mode: str | None = None
 
 
+class GitRepository(Object):
+    spec: GitRepositorySpec
+    status: Annotated[GitRepositoryStatus, INITIAL_STATUS] = msgspec.field(default_factory=GitRepositoryStatus)
+
+
 class HelmChartSpec(Value):
+    """`version` counts for charts of a HelmRepository only."""
+
     rules: ClassVar = (
         Rule(
             "!has(self.verify) || self.sourceRef.kind == 'HelmRepository'",
@@ -212,7 +236,14 @@ class HelmChartStatus(Status):
     url: str = ""
 
 
+class HelmChart(Object):
+    spec: HelmChartSpec
+    status: Annotated[HelmChartStatus, INITIAL_STATUS] = msgspec.field(default_factory=HelmChartStatus)
+
+
 class HelmRepositorySpec(Value):
+    """Without `interval` it is a minute, without `timeout` too; `access_from` has no effect."""
+
     url: Annotated[str, Schema(pattern=r"^(http|https|oci)://.*$")]
     access_from: AccessFrom | None = None
     cert_secret_ref: LocalObjectReference | None = None
@@ -231,7 +262,14 @@ class HelmRepositoryStatus(Status):
     url: str = ""
 
 
+class HelmRepository(Object):
+    spec: HelmRepositorySpec
+    status: Annotated[HelmRepositoryStatus, INITIAL_STATUS] = msgspec.field(default_factory=HelmRepositoryStatus)
+
+
 class OCIRepositorySpec(Value):
+    """Without `ref` the tag is `latest`. `ignore`: patterns after those of the `.sourceignore` files."""
+
     interval: Duration
     url: Annotated[str, Schema(pattern=r"^oci://.*$")]
     cert_secret_ref: LocalObjectReference | None = None
@@ -253,31 +291,6 @@ class OCIRepositoryStatus(Status):
     observed_ignore: str | None = None
     observed_layer_selector: OCILayerSelector | None = None
     url: str = ""
-
-
-class Bucket(Object):
-    spec: BucketSpec
-    status: Annotated[BucketStatus, INITIAL_STATUS] = msgspec.field(default_factory=BucketStatus)
-
-
-class ExternalArtifact(Object):
-    spec: ExternalArtifactSpec
-    status: ExternalArtifactStatus = msgspec.field(default_factory=ExternalArtifactStatus)
-
-
-class GitRepository(Object):
-    spec: GitRepositorySpec
-    status: Annotated[GitRepositoryStatus, INITIAL_STATUS] = msgspec.field(default_factory=GitRepositoryStatus)
-
-
-class HelmChart(Object):
-    spec: HelmChartSpec
-    status: Annotated[HelmChartStatus, INITIAL_STATUS] = msgspec.field(default_factory=HelmChartStatus)
-
-
-class HelmRepository(Object):
-    spec: HelmRepositorySpec
-    status: Annotated[HelmRepositoryStatus, INITIAL_STATUS] = msgspec.field(default_factory=HelmRepositoryStatus)
 
 
 class OCIRepository(Object):

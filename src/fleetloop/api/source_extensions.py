@@ -47,6 +47,8 @@ class ExternalArtifactReference(Value):
 
 
 class ArtifactGeneratorSpec(Value):
+    """With `path_pattern` the artifacts are templates, made once for each folder that matches."""
+
     rules: ClassVar = (
         Rule(
             "has(self.pathPattern) && size(self.pathPattern) > 0 || self.artifacts.all(a, "
