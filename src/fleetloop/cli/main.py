@@ -56,6 +56,10 @@ def _run(program: str, words: list[str]) -> None:
     if words in (["--version"], ["-v"]):  # asked by scripts again and again, so before anything else is imported
         print(f"{program} version {__version__}")
         return
+    if words[:1] == ["serve"] and words[1:2] not in ([], ["--help"]):  # a controller's flags are its own, and no verb's
+        from fleetloop.serve import main as serve
+
+        sys.exit(serve(words[1:]))
     import click
 
     from fleetloop.cli.program import CommandLine, Program

@@ -12,8 +12,10 @@ from fleetloop.fleet.layout import (
     reference_folder,
     write_fleet,
 )
+from fleetloop.fleet.seal import UNFILLED, sealing
 
 __all__ = [
+    "UNFILLED",
     "AgeKey",
     "Cluster",
     "FleetNames",
@@ -24,5 +26,6 @@ __all__ = [
     "fleet_files",
     "new_age_key",
     "reference_folder",
+    "sealing",
     "write_fleet",
 ]
