@@ -43,6 +43,17 @@ def wait_for(cx: Context, kind: Kind, obj: Manifest, is_done: Callable[[Manifest
     return outcome
 
 
+def wait_or_explain(cx: Context, kind: Kind, obj: Manifest, is_done: Callable[[Manifest], bool]) -> Manifest:
+    """As wait_for; when the time is over, a line before the error tells why the object is not ready, if it says so."""
+    try:
+        return wait_for(cx, kind, obj, is_done)
+    except DeadlineExceeded as error:
+        ready = (condition(error.last, "Ready") if error.last else None) or {}
+        if ready.get("status") == "False" and _is_observed(error.last or {}):
+            cx.say.failure(f"{kind.kind} {obj['metadata']['name']} is not ready: {ready.get('message')}")
+        raise
+
+
 def wait_for_all(
     cx: Context, kind: Kind, namespace: str, names: Collection[str], is_done: Callable[[Manifest], bool]
 ) -> dict[str, Outcome]:
