@@ -84,6 +84,7 @@ def access_of(url: GitUrl, credentials: Credentials, home: Path, ssh: SshAlgorit
 
 def _http_access(url: GitUrl, credentials: Credentials, home: Path) -> Access:
     config: list[tuple[str, str]] = []
+    variables: list[tuple[str, str]] = []
     files: list[tuple[str, bytes]] = []
     if header := _authorization(url, credentials):
         config.append((f"http.{url.origin}/.extraHeader", f"Authorization: {header}"))
@@ -92,13 +93,14 @@ def _http_access(url: GitUrl, credentials: Credentials, home: Path) -> Access:
     if credentials.ca:
         files.append(("ca.pem", _system_pool() + credentials.ca))
         config.append((f"http.{url.origin}/.sslCAInfo", str(home / "ca.pem")))
+        variables.append(("GIT_SSL_CAINFO", str(home / "ca.pem")))  # an inherited one would win over the configuration
     if credentials.client_cert:
         files += [("tls.crt", credentials.client_cert), ("tls.key", credentials.client_key)]
         config.append((f"http.{url.origin}/.sslCert", str(home / "tls.crt")))
         config.append((f"http.{url.origin}/.sslKey", str(home / "tls.key")))
     if credentials.proxy:
         config.append(("http.proxy", credentials.proxy.url()))
-    return Access(tuple(config), files=tuple(files))
+    return Access(tuple(config), tuple(variables), tuple(files))
 
 
 def _authorization(url: GitUrl, credentials: Credentials) -> str:
