@@ -14,6 +14,7 @@ from fleetloop.api import names
 from fleetloop.api.kinds import Kind, kind_named
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object
+from fleetloop.api.old_versions import upgraded
 from fleetloop.build import BuildRequest, build_objects, settings_of
 from fleetloop.controllers.kustomize.dependencies import dependents
 from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
@@ -209,7 +210,7 @@ class Wiring:
             timeout=timeout,
         )
         objects = await build_objects(tree, request, self._engines)
-        return [with_metadata(manifest, ks) for manifest in objects]
+        return [with_metadata(upgraded(manifest), ks) for manifest in objects]
 
     async def _evaluate(self, expression: str, variables: dict[str, Any]) -> bool:
         try:

@@ -1,0 +1,189 @@
+"""What the demo shows, act by act. Everything is done as a team would do it: by commits, merges, and one hand that slips."""
+
+import asyncio
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from fleetloop.api import names
+from fleetloop.kube import AlreadyExists, Kube, Manifest, ObjectRef
+from fleetloop.local.demo.organisation import ORGANISATION, Organisation, set_up
+from fleetloop.local.demo.place import CLUSTERS, Place, bring_up, shown, start_over
+from fleetloop.local.demo.watching import Say, ready_of, until_object, until_ready
+from fleetloop.runtime.clock import utc_now
+
+BOOTSTRAP_TIMEOUT = 300.0
+READY_TIMEOUT = 300.0
+ACT_TIMEOUT = 120.0
+OLD_IMAGE, NEW_IMAGE = "nginx-unprivileged:1.29.1", "nginx-unprivileged:1.29.2"
+STOREFRONT = ObjectRef("apps/v1", "Deployment", "apps", "storefront")
+SERVICE = ObjectRef("v1", "Service", "apps", "storefront")
+APPS_SOURCE = ObjectRef("source.toolkit.fluxcd.io/v1", "GitRepository", "apps", "apps")
+APPS = ObjectRef("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", "apps")
+ESCAPE = """apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: everything
+rules:
+  - {apiGroups: ["*"], resources: ["*"], verbs: ["*"]}
+"""
+
+
+async def tell(folder: Path, say: Say, title: "Title") -> Place:
+    """The whole demo; the fleet goes on running. Raises DemoFailed."""
+    title("A forge, a registry and two clusters on this machine")
+    await start_over(folder)
+    place = await bring_up(folder)
+    for cluster, kubeconfig in place.kubeconfigs.items():
+        say.success(f"{cluster}: a real Kubernetes API server, kubeconfig {kubeconfig}")
+    say.success(f"forge: {place.forge_url}")
+
+    title("Three repositories: fleet, infra, apps")
+    organisation = await set_up(place)
+    say.success(f"pushed {ORGANISATION}/fleet, {ORGANISATION}/infra and {ORGANISATION}/apps, secrets encrypted with SOPS and age")
+
+    for cluster in CLUSTERS:
+        title(f"Bootstrap {cluster} with the bot's token")
+        await _bootstrap(organisation, cluster, say)
+
+    title("Everything follows from Git")
+    async with place.cluster("staging") as staging, place.cluster("production") as production:
+        async with asyncio.TaskGroup() as group:
+            for name, kube in (("staging", staging), ("production", production)):
+                group.create_task(until_ready(name, kube, say, READY_TIMEOUT))
+        await _change(organisation, staging, production, say, title)
+        await _promote(organisation, production, say, title)
+        await _drift(staging, say, title)
+        await _escape(organisation, staging, say, title)
+    return place
+
+
+class Title:
+    """Writes the heading of an act."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+
+    def __call__(self, text: str) -> None:
+        self._say.action(f"\n━━ {text}".lstrip())
+
+
+async def _bootstrap(organisation: Organisation, cluster: str, say: Say) -> None:
+    place = organisation.place
+    async with place.cluster(cluster) as kube:
+        await _give_key(kube, organisation)
+    arguments = [
+        "bootstrap",
+        "github",
+        f"--hostname={place.forge_host}",
+        f"--ca-file={place.ca_file}",
+        "--components-extra=image-reflector-controller,image-automation-controller",
+        f"--owner={ORGANISATION}",
+        "--repository=fleet",
+        "--branch=main",
+        "--token-auth",
+        f"--path=clusters/{cluster}",
+        f"--kubeconfig={place.kubeconfigs[cluster]}",
+    ]
+    say.action(f"GITHUB_TOKEN=… fleetloop {' '.join(arguments)}")
+    environment: Mapping[str, str] = os.environ | {"GITHUB_TOKEN": organisation.bot_token}
+    await shown(arguments, timeout=BOOTSTRAP_TIMEOUT, environment=environment)
+
+
+async def _give_key(kube: Kube, organisation: Organisation) -> None:
+    """The one secret that does not come from Git: the key that opens those that do."""
+    namespace = names.DEFAULT_NAMESPACE
+    for manifest in (
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "sops-age", "namespace": namespace},
+            "stringData": {"platform.agekey": organisation.platform_key.identity},
+        },
+    ):
+        try:
+            await kube.create(manifest)
+        except AlreadyExists:
+            continue
+
+
+async def _change(organisation: Organisation, staging: Kube, production: Kube, say: Say, title: Title) -> None:
+    title("A new version of an application is committed to apps, branch main")
+
+    def bump(tree: Path) -> None:
+        file = tree / "base" / "storefront" / "deployment.yaml"
+        file.write_text(file.read_text().replace(OLD_IMAGE, NEW_IMAGE))
+
+    started = time.monotonic()
+    sha = await organisation.commit("apps", "Storefront 1.29.2", bump)
+    say.success(f"pushed {sha[:8]}: {NEW_IMAGE}")
+    await _poke(staging)
+    await _poke(production)
+    await until_object(staging, STOREFRONT, lambda live: image_of(live).endswith(NEW_IMAGE), ACT_TIMEOUT)
+    say.success(f"staging runs {NEW_IMAGE} after {time.monotonic() - started:.1f}s")
+    live = await production.get(STOREFRONT)
+    say.success(f"production, on branch production, still runs {image_of(live).rpartition('/')[2]}")
+
+
+async def _promote(organisation: Organisation, production: Kube, say: Say, title: Title) -> None:
+    title("Promotion: main is merged into production")
+    started = time.monotonic()
+    sha = await organisation.merge("apps", "production", "main")
+    say.success(f"merged as {sha[:8]}")
+    await _poke(production)
+    await until_object(production, STOREFRONT, lambda live: image_of(live).endswith(NEW_IMAGE), ACT_TIMEOUT)
+    say.success(f"production runs {NEW_IMAGE} after {time.monotonic() - started:.1f}s")
+
+
+async def _drift(staging: Kube, say: Say, title: Title) -> None:
+    title("Somebody deletes a Service by hand")
+    uid = (await staging.get(SERVICE))["metadata"]["uid"]
+    started = time.monotonic()
+    await staging.delete(SERVICE)
+    say.action("deleted Service apps/storefront on staging")
+    await until_object(staging, SERVICE, lambda live: live is not None and live["metadata"]["uid"] != uid, ACT_TIMEOUT)
+    say.success(f"it is back after {time.monotonic() - started:.1f}s")
+
+
+async def _escape(organisation: Organisation, staging: Kube, say: Say, title: Title) -> None:
+    title("A tenant tries to leave its namespace")
+    kustomization = Path("staging", "kustomization.yaml")
+
+    def escape(tree: Path) -> None:
+        (tree / "staging" / "escape.yaml").write_text(ESCAPE)
+        text = (tree / kustomization).read_text()
+        (tree / kustomization).write_text(text.replace("resources:\n", "resources:\n  - escape.yaml\n", 1))
+
+    def repent(tree: Path) -> None:
+        (tree / "staging" / "escape.yaml").unlink()
+        text = (tree / kustomization).read_text()
+        (tree / kustomization).write_text(text.replace("  - escape.yaml\n", "", 1))
+
+    sha = await organisation.commit("apps", "A role for everything", escape)
+    say.action(f"pushed {sha[:8]}: a ClusterRole in the apps repository")
+    await _poke(staging)
+    refused = await until_object(staging, APPS, lambda live: _refused(live, sha), ACT_TIMEOUT)
+    say.failure(f"staging: Kustomization apps/apps: {ready_of(refused)[1]}")
+    sha = await organisation.commit("apps", "No role for everything", repent)
+    await _poke(staging)
+    await until_object(staging, APPS, lambda live: ready_of(live)[0] == "True" and ready_of(live)[1].endswith(sha), ACT_TIMEOUT)
+    say.success("the commit was taken back; staging is Ready again")
+
+
+def _refused(live: Manifest | None, sha: str) -> bool:
+    attempted = ((live or {}).get("status") or {}).get("lastAttemptedRevision") or ""
+    status, message = ready_of(live)
+    return attempted.endswith(sha) and status == "False" and "forbidden" in message.lower()
+
+
+async def _poke(kube: Kube) -> None:
+    """What a webhook does: the source looks now instead of within a minute."""
+    stamp = utc_now().isoformat()
+    await kube.patch(APPS_SOURCE, {"metadata": {"annotations": {names.REQUESTED_AT: stamp}}})
+
+
+def image_of(deployment: Manifest | None) -> str:
+    containers = ((((deployment or {}).get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or []
+    return str(containers[0]["image"]) if containers else ""
