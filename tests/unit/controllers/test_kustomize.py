@@ -23,7 +23,8 @@ from fleetloop.controllers.kustomize.history import recorded
 from fleetloop.controllers.kustomize.reconcile import is_news, pass_token, timeout_of
 from fleetloop.controllers.kustomize.settings import GATES, KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, find_source
-from fleetloop.controllers.kustomize.wiring import with_metadata
+from fleetloop.controllers.kustomize.steps import belongs_to
+from fleetloop.controllers.kustomize.wiring import normalized
 from fleetloop.kube.apply import Change
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject
@@ -230,15 +231,16 @@ def test_history_counts_equal_results_and_keeps_five() -> None:
     assert [s.digest for s in history] == [f"sha256:{n}" for n in (8, 7, 6, 5, 4)]
 
 
-def test_owner_labels_common_metadata_and_secrets() -> None:
-    ks = kustomization(commonMetadata={"labels": {"team": "a"}, "annotations": {"n": "1"}})
+def test_objects_are_made_as_the_server_will_have_them() -> None:
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}, "status": {}}
-    made = with_metadata(secret, ks)
-    assert made["metadata"]["labels"] == {
-        "kustomize.toolkit.fluxcd.io/name": "app",
-        "kustomize.toolkit.fluxcd.io/namespace": "team",
-        "team": "a",
-    }
-    assert made["metadata"]["annotations"] == {"n": "1"}
-    assert made["data"] == {"k": "dg=="}
-    assert "status" not in made and "stringData" not in made
+    assert normalized(secret) == {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "dg=="}}
+    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "c"}, "status": {}}
+    assert "status" in normalized(crd)
+
+
+def test_whoever_applied_last_owns_the_object_sk28() -> None:
+    """SK28: moving an object between Kustomizations is safe because of the labels."""
+    labels = {"kustomize.toolkit.fluxcd.io/name": "app", "kustomize.toolkit.fluxcd.io/namespace": "team"}
+    assert belongs_to(kustomization(), {"metadata": {"labels": labels}})
+    assert not belongs_to(kustomization("other"), {"metadata": {"labels": labels}})
+    assert not belongs_to(kustomization(), {"metadata": {}})

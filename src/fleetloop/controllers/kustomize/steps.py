@@ -4,18 +4,15 @@ Variables and keys are read with the controller's identity from the object's own
 """
 
 import base64
-import re
 
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
+from fleetloop.build import variables_of
 from fleetloop.controllers.kustomize.failures import BuildFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
-
-VARIABLE = re.compile(r"^[_A-Za-z][_A-Za-z0-9]*$", re.ASCII)
-VARIABLE_PATTERN = "^[_[:alpha:]][_[:alpha:][:digit:]]*$"
 
 
 def acting_as(kustomization: Kustomization, kube: Kube, settings: KustomizeSettings) -> Kube:
@@ -31,26 +28,21 @@ def acting_as(kustomization: Kustomization, kube: Kube, settings: KustomizeSetti
     return kube.acting_as(f"system:serviceaccount:{kustomization.namespace}:{account}")
 
 
-async def read_variables(kustomization: Kustomization, kube: Kube) -> dict[str, str] | None:
-    """What postBuild substitutes; None when the object does not substitute. Raises BuildFailed naming the object and the key."""
+async def read_variables(kustomization: Kustomization, kube: Kube) -> dict[str, str]:
+    """What postBuild substitutes, by name. Raises BuildFailed naming the object that is missing."""
     post_build = kustomization.spec.post_build
     if post_build is None:
-        return None
-    found: dict[str, str] = {}
+        return {}
+    referenced = []
     for ref in post_build.substitute_from:
-        source = ObjectRef("v1", ref.kind, kustomization.namespace, ref.name)
         try:
-            manifest = await kube.get(source)
+            manifest = await kube.get(ObjectRef("v1", ref.kind, kustomization.namespace, ref.name))
         except NotFound as error:
             if ref.optional:
                 continue
             raise BuildFailed(f"substitute from '{ref.kind}/{ref.name}' error: {error.message}") from error
-        for name, value in data_of(manifest).items():
-            if not VARIABLE.match(name):
-                raise BuildFailed(f"'{name}' var name is invalid, must match '{VARIABLE_PATTERN}'")
-            found[name] = value.decode(errors="replace").replace("\n", "")
-    found |= {name: value.replace("\n", "") for name, value in post_build.substitute.items()}
-    return found if found or post_build.substitute_strategy == "Always" else None
+        referenced.append({name: value.decode(errors="replace") for name, value in data_of(manifest).items()})
+    return variables_of(referenced, post_build.substitute)
 
 
 async def read_keys(kustomization: Kustomization, kube: Kube) -> dict[str, bytes] | None:

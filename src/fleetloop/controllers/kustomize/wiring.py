@@ -8,24 +8,21 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from fleetloop.api import names
 from fleetloop.api.kinds import Kind, kind_named
 from fleetloop.api.kustomize import Kustomization
-from fleetloop.api.meta import Artifact, Key, Object
+from fleetloop.api.meta import Artifact, Key, Object, content_of
 from fleetloop.api.old_versions import upgraded
-from fleetloop.build import BuildRequest, build_objects, settings_of
+from fleetloop.build import BuildRequest, EncryptedSecret, build_objects, label_objects, settings_of
 from fleetloop.controllers.kustomize.dependencies import dependents
 from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
-from fleetloop.controllers.kustomize.failures import ArtifactFailed
+from fleetloop.controllers.kustomize.failures import ArtifactFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.failures import ArtifactMissing as NoArtifact
 from fleetloop.controllers.kustomize.failures import ArtifactUnreachable as Unreachable
 from fleetloop.controllers.kustomize.finalize import finalize
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler, inventory_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, source_key
-from fleetloop.controllers.kustomize.steps import owner_labels
 from fleetloop.controllers.kustomize.tools import KustomizeTools, Owned
 from fleetloop.engine import EngineError, Engines, Family
 from fleetloop.kube.cache import Cache
@@ -202,15 +199,28 @@ class Wiring:
             yield tree
 
     async def _build(self, tree: Path, ks: Kustomization, timeout: float) -> list[Manifest]:
-        spec = msgspec.to_builtins(ks.spec)
+        post_build, common = ks.spec.post_build, ks.spec.common_metadata
         request = BuildRequest(
             path=ks.spec.path,
-            settings=settings_of(spec),
+            settings=settings_of(content_of(ks.spec)),
+            decryption_keys=await read_keys(ks, self._tools.kube),
+            variables=await read_variables(ks, self._tools.kube),
+            substitute_always=post_build is not None and post_build.substitute_strategy == "Always",
+            strict=self._settings.gate("StrictPostBuildSubstitutions"),
             allow_remote_bases=not self._settings.no_remote_bases,
             timeout=timeout,
         )
-        objects = await build_objects(tree, request, self._engines)
-        return [with_metadata(upgraded(manifest), ks) for manifest in objects]
+        try:
+            objects = await build_objects(tree, request, self._engines)
+        except EncryptedSecret as error:
+            raise ReconciliationFailed(str(error)) from error
+        return label_objects(
+            [normalized(upgraded(manifest)) for manifest in objects],
+            ks.name,
+            ks.namespace,
+            common.labels if common else None,
+            common.annotations if common else None,
+        )
 
     async def _evaluate(self, expression: str, variables: dict[str, Any]) -> bool:
         try:
@@ -242,22 +252,16 @@ class _SourceListener:
         self._disturbed(self._kind, error)
 
 
-def with_metadata(manifest: Manifest, ks: Kustomization) -> Manifest:
-    """Owner labels, then the user's common metadata, which wins even over those; status belongs to others."""
-    metadata = manifest.setdefault("metadata", {})
-    common = ks.spec.common_metadata
-    metadata["labels"] = (metadata.get("labels") or {}) | owner_labels(ks) | (common.labels if common else {})
-    if common and common.annotations:
-        metadata["annotations"] = (metadata.get("annotations") or {}) | common.annotations
-    metadata.pop("creationTimestamp", None)
-    if manifest.get("kind") != "CustomResourceDefinition":
+def normalized(manifest: Manifest) -> Manifest:
+    """As the server will have it, so that an apply sees no difference where there is none: no status but a CRD's, Secret texts
+    encoded."""
+    manifest["metadata"].pop("creationTimestamp", None)
+    if manifest["kind"] != "CustomResourceDefinition":
         manifest.pop("status", None)
-    if manifest.get("apiVersion") == "v1" and manifest.get("kind") == "Secret" and manifest.get("stringData"):
+    if manifest["kind"] == "Secret" and manifest["apiVersion"] == "v1" and manifest.get("stringData"):
         texts = manifest.pop("stringData")
         encoded = {key: base64.b64encode(str(text).encode()).decode() for key, text in texts.items()}
-        manifest["data"] = (
-            manifest.get("data") or {}
-        ) | encoded  # the server does so on write, and apply must not see a difference
+        manifest["data"] = (manifest.get("data") or {}) | encoded
     return manifest
 
 
