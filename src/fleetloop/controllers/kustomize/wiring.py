@@ -23,6 +23,7 @@ from fleetloop.controllers.kustomize.finalize import finalize
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler, inventory_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, source_key
+from fleetloop.controllers.kustomize.steps import read_keys, read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools, Owned
 from fleetloop.engine import EngineError, Engines, Family
 from fleetloop.kube.cache import Cache
