@@ -100,19 +100,28 @@ class RehearsedHands:
 
 
 class RehearsedHttp:
-    """A forge's HTTP that reads and probes, but only says what it would write. The answer is an empty success."""
+    """A forge's HTTP that reads and probes, but only says what it would write. The answer is an empty success.
+
+    What is below a repository that would have been made reads as empty, not as missing.
+    """
 
     def __init__(self, http: Http, base_url: str, tell: Tell) -> None:
         self._http, self._base_url, self._tell = http, base_url, tell
+        self._imagined: set[str] = set()
 
     async def read(self, path: str, accept: str = "application/json") -> Answer:
-        return await self._http.read(path, accept)
+        answer = await self._http.read(path, accept)
+        if answer.status == 404 and self._imagined & set(path.partition("?")[0].split("/")):
+            return Answer(answer.request, 200, answer.headers, [])
+        return answer
 
     async def probe(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
         return await self._http.probe(method, path, body)
 
     async def write(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
         request = f"{method} {self._base_url}{path.removeprefix('/')}"
+        if body and path.endswith("/repos"):
+            self._imagined.add(str(body["name"]))
         self._tell(f"{request} {json.dumps(body)}" if body else request)
         return Answer(request, 200, {}, None)
 

@@ -5,16 +5,18 @@ Every step may be repeated, so a run that was killed is completed by running it 
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from fleetloop.bootstrap import steps
-from fleetloop.bootstrap.errors import HealthCheckFailed, ReconciledWithWarning, failing_as
+from fleetloop.bootstrap.errors import HealthCheckFailed, ReconciledWithWarning, StepFailed, failing_as
 from fleetloop.bootstrap.installed import confirm_override, find_installed
 from fleetloop.bootstrap.overlay import build_overlay, component_files, sync_files
 from fleetloop.bootstrap.plan import Plan
 from fleetloop.bootstrap.preflight import Findings, preflight
 from fleetloop.bootstrap.say import Say
 from fleetloop.bootstrap.tools import Tools
-from fleetloop.bootstrap.waits import Expected, wait_for_deployments, wait_for_sync
+from fleetloop.bootstrap.waits import NO_TIME, Expected, wait_for_deployments, wait_for_sync
 from fleetloop.bootstrap.work import Remote, WorkTree
 from fleetloop.build import BuildError
 from fleetloop.forge import Repository
@@ -22,19 +24,29 @@ from fleetloop.kube import Kube
 
 
 async def bootstrap(plan: Plan, tools: Tools) -> None:
-    """Raises BootstrapError and, bare, what an apply or a Secret's write raises; TimeoutError after `plan.timeout`."""
+    """Raises BootstrapError and, bare, what an apply or a Secret's write raises."""
     deadline = asyncio.get_running_loop().time() + plan.timeout
-    async with asyncio.timeout_at(deadline):
+    async with _until(deadline):
         if not plan.overrides:
             await confirm_override(await find_installed(tools.kube), "bootstrap", tools.say, tools.ask)
         findings = await preflight(plan, tools.kube, tools.forge)
     async with WorkTree.temporary(_remote(plan, findings, tools)) as work:
-        async with asyncio.timeout_at(deadline):
+        async with _until(deadline):
             repository, all_granted = await _prepare_repository(plan, work, tools)
             await _bring_to_cluster(plan, findings, repository, work, tools)
         await tools.confirm(Expected(f"{plan.sync.branch}@sha1:{work.head}", work.is_built_upon), deadline)
     if not all_granted:
         raise ReconciledWithWarning
+
+
+@asynccontextmanager
+async def _until(deadline: float) -> AsyncIterator[None]:
+    """`--timeout` bounds everything but the components' health."""
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError:
+        raise StepFailed(NO_TIME) from None
 
 
 def _remote(plan: Plan, findings: Findings, tools: Tools) -> Remote:

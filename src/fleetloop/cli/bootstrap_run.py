@@ -37,6 +37,8 @@ class ForgeAccess:
 async def run_bootstrap(
     plan: Plan, cx: "Context", access: ForgeAccess | None, common: "BootstrapOptions", *, silent: bool = False
 ) -> None:
+    if common.dry_run:
+        cx.say.warning(" dry run: nothing is changed")
     git = Git.inheriting(cx.environment)
     if common.ssh_hostkey_algos:
         git = _with_algorithms(git, common.ssh_hostkey_algos)
