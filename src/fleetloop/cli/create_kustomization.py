@@ -56,7 +56,7 @@ def _relative_path(text: str) -> str:
     return f"./{inside}"
 
 
-SOURCE = FlagType("source", _source, SourceName(), show=lambda value: value.name)
+SOURCE = FlagType("string", _source, SourceName(), show=lambda value: value.name)
 RELATIVE_PATH = FlagType("safeRelativePath", _relative_path, "")
 
 

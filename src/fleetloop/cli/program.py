@@ -180,7 +180,7 @@ class KindGroup(GroupCommand):
     def __init__(self, name: str, cls: type[Command], choices: Sequence[Choice], depth: int = 0, help: str = "") -> None:
         self._cls, self._choices, self._depth = cls, choices, depth
         text = help or (inspect.getdoc(cls) or "")
-        super().__init__(name, Group(text), shape_of(cls).flags)
+        super().__init__(name, Group(text), _shared_flags(cls, choices))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({choice.words[self._depth] for choice in self._choices})
@@ -271,6 +271,12 @@ async def _within(verb: Command, cx: Context) -> None:
             await running
     except TimeoutError:
         raise DeadlineExceeded from None
+
+
+def _shared_flags(cls: type[Command], choices: Sequence[Choice]) -> list[Flag]:
+    """The flags that all of the choices have: they may stand before the word that picks one."""
+    first, *others = (shape_of(cls, choice.value).flags for choice in choices)
+    return [flag for flag in first if all(flag.name in {other.name for other in flags} for flags in others)]
 
 
 def _class_at(path: str) -> Any:
