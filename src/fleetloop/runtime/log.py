@@ -22,7 +22,7 @@ def configure(level: str, encoding: str, out: TextIO = sys.stderr) -> None:
     """Once, at the start of a process. `encoding`: json or console."""
     renderer: Any = _json if encoding == "json" else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
-        processors=[merge_contextvars, _flux_keys, renderer],
+        processors=[merge_contextvars, structlog.processors.format_exc_info, _flux_keys, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
