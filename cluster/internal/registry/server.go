@@ -69,6 +69,9 @@ func Run(args []string) error {
 	if err := process.ClaimFolder(s.stateDir); err != nil {
 		return err
 	}
+	if err := process.RequireFreePort(s.address, s.port); err != nil {
+		return err
+	}
 	handler, err := newHandler(s)
 	if err != nil {
 		return err

@@ -28,17 +28,19 @@ class ServerDied(Exception):
 class ServerProcess:
     """`command` with its output in `log`; `grace`: seconds between SIGTERM and SIGKILL.
 
-    A server may announce itself with one line on stdout; the rest of stdout belongs to the log.
+    A server may announce itself with one line on stdout; the rest of stdout belongs to the log. `tries`: so many starts
+    until a server that is not ready counts as dead (a predecessor may hold its port for a moment).
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, grace: float = 20.0) -> None:
+    def __init__(self, name: str, command: Sequence[str], log: Path, grace: float = 20.0, tries: int = 1) -> None:
         self.name = name
         self.pid: int | None = None
         self._command = command
         self._log = log
         self._grace = grace
         self._announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._ended = asyncio.Event()
+        self._tries = tries
+        self._dead = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -57,7 +59,7 @@ class ServerProcess:
         return result
 
     async def _raise_at_end(self) -> None:
-        await self._ended.wait()
+        await self._dead.wait()
         raise ServerDied(f"{self.name} ended: {await asyncio.to_thread(last_line, self._log)}")
 
     async def _keep_running(self) -> None:
@@ -66,7 +68,9 @@ class ServerProcess:
         while True:
             with backoff.measured():
                 code = await self._run_once()
-            self._ended.set()
+            self._tries -= 1
+            if self._tries <= 0:
+                self._dead.set()
             pause = backoff.next_pause()
             log.warning("process ended, starting it again", exit_code=code, pause_seconds=pause)
             await asyncio.sleep(pause)

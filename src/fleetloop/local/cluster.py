@@ -1,13 +1,14 @@
 """One embedded cluster: its control plane and its node."""
 
 import contextlib
-import shutil
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from fleetloop.local.alongside import alongside
 from fleetloop.local.control_plane import ControlPlane
+from fleetloop.local.network import API_PORT
 from fleetloop.local.node.context import CommandBuilder
 from fleetloop.local.node.node import VirtualNode, serve_command
 from fleetloop.local.programs import Programs
@@ -16,11 +17,13 @@ from fleetloop.local.state import ClusterFolder
 
 @dataclass(frozen=True, slots=True)
 class ClusterSettings:
-    """`api_server_flags`: of fleetloop-cluster's role apiserver. `command`: how the node starts our controllers."""
+    """`api_server_flags`: of fleetloop-cluster's role apiserver. `command`: how the node starts our controllers, with
+    `search_path` as their PATH (they need git and ssh)."""
 
     programs: Programs = field(default_factory=Programs)
     api_server_flags: tuple[str, ...] = ()
     command: CommandBuilder = serve_command
+    search_path: str = os.defpath
 
 
 class EmbeddedCluster:
@@ -39,7 +42,7 @@ class EmbeddedCluster:
         control_plane = ControlPlane(self.folder, self._settings.programs, self._settings.api_server_flags)
         self._control_plane = control_plane
         async with control_plane.running():
-            self._node = VirtualNode(self.folder, control_plane.keys, self._settings.command)
+            self._node = VirtualNode(self.folder, control_plane.keys, self._settings.command, self._settings.search_path)
             async with alongside(self._node.run()):
                 await self._node.ready.wait()
                 self.ready = True
@@ -84,12 +87,8 @@ def described(folder: ClusterFolder) -> dict[str, Any]:
         "name": folder.name,
         "context": folder.context,
         "kubeconfig": str(folder.kubeconfig),
-        "server": f"https://{folder.network().server}:6443",
+        "server": f"https://{folder.network().server}:{API_PORT}",
         "ready": False,
         "pids": {},
         "pods": [],
     }
-
-
-def erase(folder: ClusterFolder) -> None:
-    shutil.rmtree(folder.path, ignore_errors=True)

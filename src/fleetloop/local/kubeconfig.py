@@ -29,10 +29,11 @@ def kubeconfig_of(context: str, server: str, authority: str, user: Pair) -> dict
     )
 
 
-def merged(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """All clusters of the documents; the first one's context is the current one."""
+def merged(documents: Sequence[dict[str, Any]], current: str) -> dict[str, Any]:
+    """All clusters of the documents. `current` stays the current context if it is one of them, else the first one is."""
     parts = {key: [entry for document in documents for entry in document[key]] for key in ("clusters", "users", "contexts")}
-    current = documents[0]["current-context"] if documents else ""
+    contexts = [context["name"] for context in parts["contexts"]]
+    current = current if current in contexts else next(iter(contexts), "")
     return _document(parts["clusters"], parts["users"], parts["contexts"], current)
 
 

@@ -46,6 +46,7 @@ class NodeContext:
     service_map: Path
     pool: AddressPool
     command: CommandBuilder
+    search_path: str
     clock: Callable[[], datetime.datetime] = field(default=_utc_now)
 
     def now(self) -> str:

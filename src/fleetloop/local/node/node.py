@@ -29,12 +29,13 @@ def serve_command(component: str, arguments: Sequence[str]) -> Sequence[str]:
 class VirtualNode:
     """Runs until cancelled; then every process it started is gone, while the pods stay bound for the next time."""
 
-    def __init__(self, folder: ClusterFolder, keys: Keys, command: CommandBuilder = serve_command) -> None:
+    def __init__(self, folder: ClusterFolder, keys: Keys, command: CommandBuilder, search_path: str) -> None:
         self.ready = asyncio.Event()
         self.pods: Pods | None = None
         self._folder = folder
         self._keys = keys
         self._command = command
+        self._search_path = search_path
 
     async def run(self) -> None:
         async with Kube(self._keys.connection, field_manager=FIELD_MANAGER, user_agent=FIELD_MANAGER) as kube:
@@ -67,6 +68,7 @@ class VirtualNode:
             service_map=self._folder.service_map,
             pool=AddressPool(network.pod_addresses()),
             command=self._command,
+            search_path=self._search_path,
         )
 
 

@@ -1,7 +1,6 @@
 """A pod of one of fleetloop's controllers: its container `manager` is a process here, other containers are pretended."""
 
 import asyncio
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -119,7 +118,7 @@ class ProcessPod:
         host, port = self._node.server
         folders = {mount.path.rstrip("/"): mount.folder for mount in mounts}
         found = {
-            "PATH": os.defpath,
+            "PATH": self._node.search_path,
             "LANG": "C.UTF-8",
             "HOME": str(self.files.home),
             "HOSTNAME": self.pod["metadata"]["name"],

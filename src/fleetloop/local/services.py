@@ -1,0 +1,63 @@
+"""What all clusters of a folder share: the Git forge and the OCI registry."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fleetloop.local.child import ServerDied, ServerProcess
+from fleetloop.local.network import FORGE_PORT, FORGE_SSH_PORT, REGISTRY_PORT
+from fleetloop.local.pki import Authority
+from fleetloop.local.programs import Programs
+from fleetloop.local.state import StateFolder
+
+START_PATIENCE = 30.0
+TRIES = 4
+
+
+class SharedServices:
+    """`running` gives both; `status` tells how to reach them."""
+
+    def __init__(self, state: StateFolder, programs: Programs) -> None:
+        address = state.network().server
+        Authority.ensure(state.pki, "fleetloop local")
+        authority = ["--ca-cert", str(state.pki / "ca.crt"), "--ca-key", str(state.pki / "ca.key")]
+        ports = ["--address", address, "--port", str(FORGE_PORT), "--ssh-port", str(FORGE_SSH_PORT)]
+        self._forge = ServerProcess(
+            "forge",
+            [sys.executable, "-m", "fleetloop.local.forge", "--dir", str(state.forge), *ports, *authority],
+            state.service_log("forge"),
+            tries=TRIES,
+        )
+        place = ["--state-dir", str(state.registry), "--bind-address", address, "--port", str(REGISTRY_PORT)]
+        self._registry = ServerProcess(
+            "registry",
+            [str(programs.cluster), "registry", *place, "--exit-with-parent"],
+            state.service_log("registry"),
+        )
+        self._status: dict[str, Any] = {}
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Inside, both answer. Raises ServerDied."""
+        async with self._forge.running(), self._registry.running():
+            forge = json.loads(await _announcement(self._forge))
+            registry = json.loads(await _announcement(self._registry))
+            self._status = {
+                "forge": forge | {"pid": self._forge.pid},
+                "registry": {"url": f"oci://{registry['address']}", "pid": self._registry.pid, "insecure": True},
+            }
+            yield
+
+    def status(self) -> dict[str, Any]:
+        return self._status
+
+
+async def _announcement(server: ServerProcess) -> str:
+    try:
+        async with asyncio.timeout(START_PATIENCE):
+            return await server.announcement()
+    except TimeoutError as error:
+        raise ServerDied(f"{server.name} does not answer after {START_PATIENCE:g}s") from error
