@@ -2,15 +2,24 @@
 package main
 
 import (
+	"fleetloop.dev/engine/internal/expression"
 	"fleetloop.dev/engine/internal/kustomize"
 	"fleetloop.dev/engine/internal/rpc"
+	"fleetloop.dev/engine/internal/semver"
 	"fleetloop.dev/engine/internal/substitute"
 	"fleetloop.dev/engine/internal/worker"
+	"fleetloop.dev/engine/internal/yamldoc"
 )
 
 func main() {
 	worker.Main(map[string]rpc.Handler{
-		"kustomize.build": rpc.Verb(kustomize.Build),
-		"substitute":      rpc.Verb(substitute.Objects),
+		"cel.check":         rpc.Verb(expression.Check),
+		"cel.eval":          rpc.Verb(expression.Eval),
+		"kustomize.build":   rpc.Verb(kustomize.Build),
+		"kustomize.secrets": rpc.Verb(kustomize.Secrets),
+		"semver.select":     rpc.Verb(semver.Select),
+		"substitute":        rpc.Verb(substitute.Objects),
+		"yaml.emit":         rpc.Verb(yamldoc.Emit),
+		"yaml.parse":        rpc.Verb(yamldoc.Parse),
 	})
 }

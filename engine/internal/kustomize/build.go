@@ -103,7 +103,7 @@ func build(ctx context.Context, args BuildArgs, shared bool) (resmap.ResMap, err
 		return refusal
 	}
 	if err := amend(files, dir, args.Settings); err != nil {
-		return nil, errors.Join(err)
+		return nil, err
 	}
 	options := &krusty.Options{
 		LoadRestrictions: types.LoadRestrictionsNone, // boundedFS is the restriction
@@ -111,9 +111,12 @@ func build(ctx context.Context, args BuildArgs, shared bool) (resmap.ResMap, err
 	}
 	objects, err := krusty.MakeKustomizer(options).Run(files, dir)
 	if refusal != nil {
-		return nil, refusal
+		err = refusal
 	}
-	return objects, err
+	if err != nil {
+		return nil, fmt.Errorf("kustomize build failed: %w", err)
+	}
+	return objects, nil
 }
 
 func locate(files *boundedFS, args BuildArgs) (string, error) {

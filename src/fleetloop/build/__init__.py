@@ -1,6 +1,20 @@
 """Recipes that turn sources into objects. Nothing here talks to a cluster."""
 
-from fleetloop.build.errors import BuildError
-from fleetloop.build.kustomization import BuildRequest, Limits, Manifest, build_objects, settings_of
+from fleetloop.build.errors import BuildError, EncryptedSecret
+from fleetloop.build.kustomization import BuildRequest, Limits, build_objects, emit_yaml, settings_of
+from fleetloop.build.labels import label_objects
+from fleetloop.build.manifest import Manifest
+from fleetloop.build.substitution import variables_of
 
-__all__ = ["BuildError", "BuildRequest", "Limits", "Manifest", "build_objects", "settings_of"]
+__all__ = [
+    "BuildError",
+    "BuildRequest",
+    "EncryptedSecret",
+    "Limits",
+    "Manifest",
+    "build_objects",
+    "emit_yaml",
+    "label_objects",
+    "settings_of",
+    "variables_of",
+]

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fleetloop.build.errors import BuildError
-from fleetloop.engine import EngineError, EngineGone, Engines, Family
+from fleetloop.build.calls import call
+from fleetloop.build.decryption import Decryptor, check_decrypted
+from fleetloop.build.manifest import Manifest
+from fleetloop.build.substitution import check_names
+from fleetloop.engine import Engines, Family
 
-Manifest = dict[str, Any]
 SETTINGS = (  # of a Kustomization's spec: those that change its kustomization.yaml (engine/internal/kustomize/amend.go)
     "targetNamespace",
     "namePrefix",
@@ -36,13 +38,27 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class BuildRequest:
-    """What a Kustomization says about its build. `timeout` in seconds, for each of the engine's calls."""
+    """What a Kustomization says about its build.
+
+    `settings`: see `settings_of`. `decryption_keys`: the data of the decryption Secret, None without spec.decryption.
+    `variables`: see `variables_of`; without any, expressions stay as they are, unless `substitute_always`
+    (substituteStrategy Always). `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
+    """
 
     path: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    decryption_keys: Mapping[str, bytes] | None = field(default=None, repr=False)
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    substitute_always: bool = False
+    strict: bool = True
     allow_remote_bases: bool = True
     timeout: float = 60.0
     limits: Limits = Limits()
+
+    @property
+    def family(self) -> Family:
+        """One process for all steps of a build, so that a controller keeps one."""
+        return Family.REMOTE if self.allow_remote_bases else Family.BUILD
 
 
 def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,13 +67,39 @@ def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def build_objects(tree: Path, request: BuildRequest, engines: Engines) -> list[Manifest]:
-    """The objects in kustomize's order. Raises BuildError (what users see), EngineGone (try again)."""
-    return await build(tree, request, {}, engines)
+    """The objects in kustomize's order, without owner labels. `tree` is not changed.
+
+    Raises BuildError in the contract's words (source-kustomize.md 8.2-8.6), EngineMissing.
+    """
+    if request.decryption_keys is None:
+        objects = await _kustomize(tree, request, {}, engines)
+    else:
+        decryptor = Decryptor(request.decryption_keys, request.timeout, engines)
+        overlay = await decryptor.decrypt_files(await _encrypted_files(tree, request, engines))
+        objects = await decryptor.decrypt_objects(await _kustomize(tree, request, overlay, engines))
+    if request.variables or request.substitute_always:
+        objects = await _substitute(objects, request, engines)
+    if request.decryption_keys is None:
+        check_decrypted(objects)
+    return objects
 
 
-async def build(tree: Path, request: BuildRequest, overlay: Mapping[str, str], engines: Engines) -> list[Manifest]:
-    """Generation and kustomize. `overlay`: path below the tree -> base64 content in place of the file's."""
-    family = Family.REMOTE if request.allow_remote_bases else Family.BUILD
+async def emit_yaml(objects: list[Manifest], request: BuildRequest, engines: Engines) -> str:
+    """The objects as one YAML text in the form of Go's programs; its digest is what status.history records."""
+    result = await call(engines, request.family, "yaml.emit", request.timeout, {"documents": objects}, "emit YAML")
+    text: str = result["text"]
+    return text
+
+
+async def _encrypted_files(tree: Path, request: BuildRequest, engines: Engines) -> list[dict[str, str]]:
+    args = {"root": str(tree), "path": request.path, "settings": request.settings}
+    step = "error decrypting sources"
+    result = await call(engines, request.family, "kustomize.secrets", request.timeout, args, step)
+    files: list[dict[str, str]] = result["files"]
+    return files
+
+
+async def _kustomize(tree: Path, request: BuildRequest, overlay: Mapping[str, str], engines: Engines) -> list[Manifest]:
     args = {
         "root": str(tree),
         "path": request.path,
@@ -67,27 +109,14 @@ async def build(tree: Path, request: BuildRequest, overlay: Mapping[str, str], e
         "maxObjects": request.limits.objects,
         "maxBytes": request.limits.bytes,
     }
-    try:
-        result = await call_twice(engines, family, "kustomize.build", request.timeout, args)
-    except EngineError as error:
-        raise BuildError(message_of(error)) from error
+    result = await call(engines, request.family, "kustomize.build", request.timeout, args, "kustomize build failed")
     objects: list[Manifest] = result["objects"]
     return objects
 
 
-def message_of(error: EngineError) -> str:
-    """Errors from before kustomize are not prefixed (contract: source-kustomize.md 8.2, 8.3)."""
-    text = str(error)
-    return text if text.startswith("kustomization path not found: ") else f"kustomize build failed: {text}"
-
-
-async def call_twice(engines: Engines, family: Family, verb: str, timeout: float, args: Mapping[str, Any]) -> Any:
-    """When a process dies all its calls fail, and one of them may be to blame. Each is tried again alone, so that the
-    guilty one fails by itself."""
-    try:
-        return await engines.call(family, verb, timeout, **args)
-    except EngineGone:
-        try:
-            return await engines.call_alone(family, verb, timeout, **args)
-        except EngineGone as gone:
-            raise EngineError(str(gone)) from gone
+async def _substitute(objects: list[Manifest], request: BuildRequest, engines: Engines) -> list[Manifest]:
+    check_names(request.variables, objects)
+    args = {"objects": objects, "variables": request.variables, "strict": request.strict}
+    result = await call(engines, request.family, "substitute", request.timeout, args, "post build failed")
+    substituted: list[Manifest] = result["objects"]
+    return substituted

@@ -1,0 +1,125 @@
+"""SOPS in the two places where it may be: source files before the build, objects after it.
+
+Decrypted bytes go from engine to engine through memory; nothing here writes or keeps them. Keys other than age are not
+supported yet: the engine says so when it meets one.
+"""
+
+import asyncio
+import binascii
+from base64 import b64decode, b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from fleetloop.build.calls import call
+from fleetloop.build.errors import BuildError, EncryptedSecret
+from fleetloop.build.manifest import Manifest, is_secret, kustomize_name_of, name_of
+from fleetloop.engine import Engines, Family
+
+SWITCH = "kustomize.toolkit.fluxcd.io/decrypt"  # annotation; "disabled" leaves the object alone
+MARKERS = {  # engine/internal/kustomize/secrets.go
+    "ini": b"[sops]",
+    "dotenv": b"sops_mac=ENC[",
+    "yaml": b"mac: ENC[",
+    "json": b'"mac": "ENC[',
+}
+EXTENSIONS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".dockerconfigjson": "json", ".env": "dotenv", ".ini": "ini"}
+
+
+class Decryptor:
+    """Decrypts with the keys of one Secret, for one build."""
+
+    def __init__(self, keys: Mapping[str, bytes], timeout: float, engines: Engines) -> None:
+        age_keys = [content.decode(errors="replace") for name, content in sorted(keys.items()) if name.endswith(".agekey")]
+        self._identities = "\n".join(age_keys)
+        self._timeout, self._engines = timeout, engines
+
+    async def decrypt_files(self, files: Sequence[Mapping[str, str]]) -> dict[str, str]:
+        """kustomize.secrets' files -> an overlay for kustomize.build: path -> base64. Raises BuildError."""
+        try:
+            data = await _gather([self._decrypt(f["data"], f["format"], f["format"], f["path"]) for f in files])
+        except BuildError as error:
+            raise BuildError(f"error decrypting sources: {error}") from error
+        return dict(zip((file["path"] for file in files), data, strict=True))
+
+    async def decrypt_objects(self, objects: Sequence[Manifest]) -> list[Manifest]:
+        """Objects in the same order, encrypted ones decrypted. Raises BuildError."""
+        return await _gather([self._decrypt_object(manifest) for manifest in objects])
+
+    async def _decrypt_object(self, manifest: Manifest) -> Manifest:
+        annotations = manifest.get("metadata", {}).get("annotations") or {}
+        if str(annotations.get(SWITCH, "")).lower() == "disabled":
+            return manifest
+        try:
+            if is_encrypted(manifest):
+                plain = await self._decrypt(encoded(orjson.dumps(manifest)), "json", "json", "object")
+                decrypted: Manifest = orjson.loads(b64decode(plain))
+                return decrypted
+            if is_secret(manifest) and isinstance(data := manifest.get("data"), dict):
+                values = await _gather([self._decrypt_value(key, value) for key, value in data.items()])
+                return {**manifest, "data": dict(zip(data, values, strict=True))}
+        except BuildError as error:
+            raise BuildError(f"decryption failed for '{kustomize_name_of(manifest)}': {error}") from error
+        return manifest
+
+    async def _decrypt_value(self, key: str, value: Any) -> Any:
+        """An encrypted file as the value of a Secret: what it is shows its marker, what it becomes its name."""
+        if not isinstance(value, str):
+            return value
+        try:
+            found = format_by_marker(b64decode(value))
+        except binascii.Error:
+            return value  # the API server has the better message
+        return await self._decrypt(value, found, format_by_name(key), f"data.{key}") if found else value
+
+    async def _decrypt(self, data: str, input_format: str, output_format: str, what: str) -> str:
+        args = {
+            "data": data,
+            "inputFormat": input_format,
+            "outputFormat": output_format,
+            "identities": self._identities,
+        }
+        try:
+            result = await call(self._engines, Family.SOPS, "sops.decrypt", self._timeout, args, "no result")
+        except BuildError as error:
+            raise BuildError(f"'{what}': {error}") from error
+        plain: str = result["data"]
+        return plain
+
+
+def is_encrypted(manifest: Manifest) -> bool:
+    """Whether SOPS encrypted the object as a whole."""
+    sops = manifest.get("sops")
+    return isinstance(sops, dict) and bool(sops.get("mac"))
+
+
+def check_decrypted(objects: Sequence[Manifest]) -> None:
+    """Raises EncryptedSecret for a Secret that would reach the cluster encrypted. Contract: source-kustomize.md 8.5."""
+    for manifest in objects:
+        if is_secret(manifest) and "sops" in manifest:
+            raise EncryptedSecret(
+                f"{name_of(manifest)} is SOPS encrypted, configuring decryption is required for this secret to be reconciled"
+            )
+
+
+def format_by_marker(content: bytes) -> str | None:
+    return next((name for name, marker in MARKERS.items() if marker in content), None)
+
+
+def format_by_name(key: str) -> str:
+    return next((name for extension, name in EXTENSIONS.items() if key.endswith(extension)), "binary")
+
+
+def encoded(content: bytes) -> str:
+    return b64encode(content).decode()
+
+
+async def _gather(work: Sequence[Any]) -> list[Any]:
+    """All results, or the first BuildError, with the rest cancelled."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(one) for one in work]
+    except* BuildError as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in running]
