@@ -1,0 +1,85 @@
+"""What a tenant cannot do on a locked-down cluster, and what it is told."""
+
+import pytest
+
+from tests.e2e.kustomize.conftest import Space, condition
+from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, TWO
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+CLUSTER_ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: everything}\nrules: []\n"
+
+
+async def test_a_source_of_another_namespace_is_refused(space: Space) -> None:
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(sourceRef={"kind": "GitRepository", "name": "app", "namespace": "default"})
+    live = await space.failed(ref, "AccessDenied")
+    message = "can't access 'GitRepository/default/app', cross-namespace references have been blocked"
+    assert condition(live, "Ready")["message"] == message
+    assert condition(live, "Stalled")["reason"] == "AccessDenied"
+    assert live["status"]["observedGeneration"] == live["metadata"]["generation"]
+
+
+async def test_a_remote_base_is_refused(space: Space) -> None:
+    await space.publish({"kustomization.yaml": "resources: ['https://github.com/acme/base//deploy?ref=v1']\n"}, ONE)
+    live = await space.failed(await space.kustomization(), "BuildFailed")
+    assert "kustomize build failed" in condition(live, "Ready")["message"]
+    assert "https://github.com/acme/base" in condition(live, "Ready")["message"]
+
+
+async def test_files_outside_the_artifact_are_refused(space: Space) -> None:
+    """CVE-2022-24877."""
+    await space.publish({"app/kustomization.yaml": "resources: ['../../../../../../etc/hostname']\n"}, ONE)
+    live = await space.failed(await space.kustomization(path="./app"), "BuildFailed")
+    assert "is not in or below" in condition(live, "Ready")["message"]
+
+
+async def test_an_object_outside_the_tenants_namespace_is_refused(space: Space) -> None:
+    elsewhere = CONFIG_MAP.replace("{name: settings}", "{name: settings, namespace: default}")
+    await space.publish({"cm.yaml": elsewhere}, ONE)
+    live = await space.failed(await space.kustomization(targetNamespace=None), "ReconciliationFailed")
+    message = condition(live, "Ready")["message"]
+    assert message.startswith("ConfigMap/default/settings dry-run failed (Forbidden): ")
+    assert f"system:serviceaccount:{space.name}:reconciler" in message
+
+
+async def test_a_cluster_role_of_a_tenant_is_refused(space: Space) -> None:
+    await space.publish({"role.yaml": CLUSTER_ROLE}, ONE)
+    live = await space.failed(await space.kustomization(), "ReconciliationFailed")
+    assert condition(live, "Ready")["message"].startswith("ClusterRole/everything dry-run failed (Forbidden): ")
+
+
+async def test_who_names_no_service_account_acts_as_default(space: Space) -> None:
+    """An empty identity is never the controller's own rights."""
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    live = await space.failed(await space.kustomization(serviceAccountName=None), "ReconciliationFailed")
+    assert f"system:serviceaccount:{space.name}:default" in condition(live, "Ready")["message"]
+
+
+async def test_pruning_needs_the_tenants_right_too(space: Space) -> None:
+    """Deletion acts as the tenant: an account that lost its rights deletes nothing, and nothing is forgotten."""
+    await space.publish({"cm.yaml": CONFIG_MAP, "other.yaml": CONFIG_MAP.replace("settings", "other")}, ONE)
+    ref = await space.kustomization(retryInterval="1h")
+    await space.ready(ref, ONE)
+    binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding"}
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "no-delete", "namespace": space.name},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "patch", "create"]}],
+    }
+    await space.kube.create(role)
+    await space.kube.create(
+        binding
+        | {
+            "metadata": {"name": "no-delete", "namespace": space.name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "no-delete"},
+            "subjects": [{"kind": "ServiceAccount", "name": "reconciler", "namespace": space.name}],
+        }
+    )
+    await space.kube.raw("DELETE", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{space.name}/rolebindings/reconciler")
+    await space.publish({"cm.yaml": CONFIG_MAP}, TWO)
+    live = await space.failed(ref, "PruneFailed")
+    ids = [entry["id"] for entry in live["status"]["inventory"]["entries"]]
+    assert ids == [f"{space.name}_settings__ConfigMap", f"{space.name}_other__ConfigMap"]
+    assert "delete failed, errors:" in condition(live, "Ready")["message"]
