@@ -82,14 +82,25 @@ def flag(
     `default`: what the field is when the flag is not given; None tells "not given" apart. `only`: asked with the chosen
     sub-command's value, whether it has this flag. `deprecated`: text printed when the flag is used (⚠ CLI2, on stdout).
     """
-    shown = default if default is not _UNSET else type.zero if type else None
     spec = _FlagSpec(names, type, default, help, deprecated, only)
-    return dataclasses.field(default=shown, metadata={_SPEC: spec})
+    later = _ZeroOfAnnotation()
+    known = default if default is not _UNSET else type.zero if type else later
+    later.field = dataclasses.field(default=known, metadata={_SPEC: spec})
+    return later.field
+
+
+class _ZeroOfAnnotation:
+    """Stands in as the default of a field until the class is made: only then is the annotation known."""
+
+    field: Any
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.field.default = _TYPE_OF[owner.__annotations__[name]].zero
 
 
 def options(cls: type) -> Any:
     """The flags of another dataclass, which several verbs share; the field holds an instance of it."""
-    return dataclasses.field(default=None, metadata={_SPEC: _Options(cls)})
+    return dataclasses.field(default_factory=cls, metadata={_SPEC: _Options(cls)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,16 @@ def shape_of(cls: type, chosen: Any = None) -> Shape:
             subject, found = field.name, tuple(spec.choices())
         elif isinstance(spec, _Argument):
             takes, many = field.name, spec.many
-    return Shape(tuple(_flags_of(cls, chosen)), takes, many, subject, found)
+    return Shape(tuple(flags_of(cls, chosen)), takes, many, subject, found)
+
+
+def flags_of(cls: type, chosen: Any = None) -> Iterator[Flag]:
+    """The flags of a verb for one choice of its subject."""
+    for field, spec in _specs(cls):
+        if isinstance(spec, _Options):
+            yield from flags_of(spec.cls, chosen)
+        elif isinstance(spec, _FlagSpec) and (spec.only is None or (chosen is not None and spec.only(chosen))):
+            yield _flag_of(field, spec)
 
 
 def build(cls: type, values: Values, words: Sequence[str], chosen: Any = None) -> Any:
@@ -136,14 +156,6 @@ def _specs(cls: type) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
     for field in dataclasses.fields(cls):
         if _SPEC in field.metadata:
             yield field, field.metadata[_SPEC]
-
-
-def _flags_of(cls: type, chosen: Any) -> Iterator[Flag]:
-    for field, spec in _specs(cls):
-        if isinstance(spec, _Options):
-            yield from _flags_of(spec.cls, chosen)
-        elif isinstance(spec, _FlagSpec) and (spec.only is None or (chosen is not None and spec.only(chosen))):
-            yield _flag_of(field, spec)
 
 
 def _flag_of(field: dataclasses.Field[Any], spec: _FlagSpec) -> Flag:

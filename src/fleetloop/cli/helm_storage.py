@@ -48,9 +48,10 @@ def manifest_of(data: str, name: str) -> str:
     try:
         packed = base64.b64decode(base64.b64decode(data))
         unpacker = zlib.decompressobj(wbits=31)
-        release: Any = orjson.loads(unpacker.decompress(packed, LARGEST))
+        unpacked = unpacker.decompress(packed, LARGEST)
         if unpacker.unconsumed_tail:
             raise ValueError(f"larger than {LARGEST} bytes")
+        release: Any = orjson.loads(unpacked)
         return str(release["manifest"])
     except (binascii.Error, zlib.error, ValueError, KeyError, TypeError) as error:
         raise CliError(f"failed to decode the Helm storage object for HelmRelease '{name}': {error}") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from fleetloop.cli.command import Choice, Command, build, shape_of
+from fleetloop.cli.command import Choice, Command, build, flags_of, shape_of
 from fleetloop.cli.context import Context, GlobalOptions
 from fleetloop.cli.errors import CliError, DeadlineExceeded, HelpAsked, UsageError
 from fleetloop.cli.goflags import BOOL, Flag, Values, parse_flags, quoted
@@ -275,7 +275,7 @@ async def _within(verb: Command, cx: Context) -> None:
 
 def _shared_flags(cls: type[Command], choices: Sequence[Choice]) -> list[Flag]:
     """The flags that all of the choices have: they may stand before the word that picks one."""
-    first, *others = (shape_of(cls, choice.value).flags for choice in choices)
+    first, *others = (tuple(flags_of(cls, choice.value)) for choice in choices)
     return [flag for flag in first if all(flag.name in {other.name for other in flags} for flags in others)]
 
 
