@@ -6,6 +6,7 @@ die with it: servers see the end of their stdin, pods are on a leash.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from fleetloop.local.cluster import ClusterSettings
 from fleetloop.local.clusters import Clusters
 from fleetloop.local.control import ControlServer
 from fleetloop.local.lock import AlreadyRunning, held_by_this_process
+from fleetloop.local.owner import owner_watched
 from fleetloop.local.programs import ProgramMissing
 from fleetloop.local.services import SharedServices
 from fleetloop.local.state import StateFolder
@@ -32,8 +34,11 @@ STOP_PATIENCE = 60.0  # then children are left to their leashes
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
+    """Runs what one folder holds. `owner`: a process to end with; 0 for none."""
+
     state: StateFolder
     settings: ClusterSettings
+    owner: int = 0
 
     async def run(self, announce: Callable[[], None]) -> None:
         """Until SIGTERM or SIGINT. `announce` is called once commands can be sent. Raises ServerDied, ProgramMissing."""
@@ -44,9 +49,11 @@ class Supervisor:
         def status() -> dict[str, Any]:
             return status_of(self.state, clusters.status(), services.status(), os.getpid())
 
+        watched = owner_watched(self.owner, stop.set) if self.owner else contextlib.nullcontext()
         async with services.running(), clusters.keeping(), ControlServer(clusters.ensure, status).serving(self.state.path):
-            announce()
-            await stop.wait()
+            with watched:
+                announce()
+                await stop.wait()
             asyncio.get_running_loop().call_later(STOP_PATIENCE, os._exit, 1)
 
 
@@ -62,6 +69,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     parser.add_argument("--dir", type=Path, required=True, help="folder that keeps all state")
     parser.add_argument("--detach", action="store_true", help="go on in the background, with the output in the folder's log")
     parser.add_argument("--unsafe-no-fsync", action="store_true", help="faster clusters that a power cut may damage")
+    parser.add_argument("--owner", type=int, default=0, metavar="PID", help="end when that process has ended")
     given = parser.parse_args(arguments)
     state = StateFolder(given.dir.resolve())
     state.path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -73,7 +81,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     )
     try:
         with held_by_this_process(state.lock):
-            uvloop.run(Supervisor(state, settings).run(announce))
+            uvloop.run(Supervisor(state, settings, given.owner).run(announce))
     except (AlreadyRunning, ServerDied, ProgramMissing, OSError) as error:
         structlog.get_logger().error("supervisor ended", error=str(error))
         print(f"{FAILED}{error}", flush=True)
