@@ -60,11 +60,12 @@ VERBS: dict[str, Verb | Group] = {
     "local": Group(
         "Run clusters on this machine",
         {
-            "down": Verb("local:Down", "Stop a local cluster, keeping its data"),
-            "reset": Verb("local:Reset", "Stop a local cluster and remove its data"),
+            "down": Verb("local:Down", "Stop the local clusters, keeping their data"),
+            "reset": Verb("local:Reset", "Stop the local clusters and remove their data"),
             "status": Verb("local:Status", "Show the local clusters"),
-            "up": Verb("local:Up", "Start a local cluster"),
+            "up": Verb("local:Up", "Start local clusters"),
         },
+        options="local:LocalOptions",
     ),
     "logs": Verb("logs:Logs", "Display formatted logs of the controllers"),
     "reconcile": Verb("reconcile:Reconcile", "Reconcile sources and resources"),
