@@ -8,10 +8,11 @@ import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from fleetloop.git.address import PROTOCOLS, GitUrl
 from fleetloop.git.credentials import ANONYMOUS, OPENSSH_CHOICE, Access, Credentials, SshAlgorithms, access_of
@@ -79,22 +80,22 @@ class Session:
 
     async def run(self, *arguments: str, cwd: Path | None = None, stdin: bytes = b"") -> Finished:
         """Runs `git ARGUMENTS`; whatever the exit status. Raises RepositoryTooLarge when it says too much."""
-        process = await asyncio.create_subprocess_exec(
-            self.git.program,
-            *arguments,
-            cwd=cwd or self.home,
-            env=dict(self.environment),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        with _source(stdin) as source:
+            process = await asyncio.create_subprocess_exec(
+                self.git.program,
+                *arguments,
+                cwd=cwd or self.home,
+                env=dict(self.environment),
+                stdin=source,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
         try:
             _limit_files(process.pid, self.git.max_pack_bytes)
             async with asyncio.TaskGroup() as tasks:
                 out = tasks.create_task(_read(process.stdout, self.git.max_output_bytes))
                 err = tasks.create_task(_read_start(process.stderr, _STDERR_BYTES))
-                tasks.create_task(_write(process.stdin, stdin))
             status = await process.wait()
             return Finished(status, out.result(), _with_signal(status, err.result()))
         except* RepositoryTooLarge as errors:
@@ -160,6 +161,18 @@ def _write_private(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+@contextmanager
+def _source(content: bytes) -> Iterator[IO[bytes] | int]:
+    """A file, not a pipe: a child that ends without reading is then no error of ours."""
+    if not content:
+        yield asyncio.subprocess.DEVNULL
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(content)
+        file.seek(0)
+        yield file
+
+
 def _limit_files(pid: int, size: int) -> None:
     """No file of the child's may grow beyond `size` bytes; where the system cannot do that, the deadline is the limit."""
     try:
@@ -196,17 +209,6 @@ async def _read_start(stream: asyncio.StreamReader | None, limit: int) -> str:
     while chunk := await stream.read(1 << 16):
         start = (start + chunk)[:limit]
     return start.decode(errors="replace")
-
-
-async def _write(stream: asyncio.StreamWriter | None, content: bytes) -> None:
-    assert stream is not None
-    try:
-        stream.write(content)
-        await stream.drain()
-        stream.close()
-        await stream.wait_closed()
-    except (BrokenPipeError, ConnectionResetError):
-        return  # it ended without reading; its exit status says why
 
 
 def _with_signal(status: int, stderr: str) -> str:
