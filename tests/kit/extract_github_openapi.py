@@ -43,6 +43,8 @@ def plain(schema: Any) -> Any:
     for key, value in schema.items():
         if key in {"properties", "patternProperties"}:
             found[key] = {name: plain(part) for name, part in value.items()}
+        elif key == "oneOf":  # the alternatives overlap in places, against the description's own words
+            found["anyOf"] = plain(value)
         elif key not in DROPPED:
             found[key] = plain(value) if key != "enum" else value
     return {"anyOf": [{"type": "null"}, found]} if schema.get("nullable") else found
@@ -68,10 +70,9 @@ def extract(description: dict[str, Any], licence: str) -> dict[str, Any]:
             continue
         answers = paths.setdefault(path, {}).setdefault(method, {})
         for status, answer in operation["responses"].items():
-            if "$ref" in answer:
-                answer = components["responses"][answer["$ref"].rsplit("/", 1)[-1]]
-            content = answer.get("content", {})
-            media = content.get("application/json") or next(iter(content.values()), {})
+            shared = answer.get("$ref", "").rsplit("/", 1)[-1]
+            content = (components["responses"][shared] if shared else answer).get("content", {})
+            media: dict[str, Any] = content.get("application/json") or next(iter(content.values()), {})
             answers[status] = plain(media.get("schema"))
     schemas: dict[str, Any] = {"basic-error": plain(components["schemas"]["basic-error"])}
     wanted = references(paths) | set(EVENTS.values())

@@ -61,17 +61,13 @@ class LocalForge:
 
         `folder` is a clone kept between calls; it is made when absent.
         """
-        if not folder.exists():
-            folder.mkdir(parents=True)
+        if _is_new(folder):
             await self.git("clone", "--quiet", self.clone_url(owner, name), ".", cwd=folder, token=token)
             if not await self.git("ls-remote", "origin", f"refs/heads/{branch}", cwd=folder, token=token):
                 await self.git("symbolic-ref", "HEAD", f"refs/heads/{branch}", cwd=folder)
             else:
                 await self.git("checkout", "--quiet", branch, cwd=folder)
-        for path, content in files.items():
-            file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(content)
+        _write(folder, files)
         await self.git("add", "--all", cwd=folder)
         await self.git("commit", "--quiet", "--message", f"change {', '.join(sorted(files))}", cwd=folder)
         await self.git("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}", cwd=folder, token=token)
@@ -111,7 +107,7 @@ async def running_forge(folder: Path, *, options: Sequence[str] = ()) -> AsyncIt
 
     Starting again with the same folder finds the state again.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    _is_new(folder)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "fleetloop.local.forge", "--dir", str(folder / "forge")),
@@ -132,3 +128,18 @@ async def running_forge(folder: Path, *, options: Sequence[str] = ()) -> AsyncIt
         if process.returncode is None:
             process.terminate()
         await process.wait()
+
+
+def _is_new(folder: Path) -> bool:
+    """Whether `folder` had to be made."""
+    if folder.exists():
+        return False
+    folder.mkdir(parents=True)
+    return True
+
+
+def _write(folder: Path, files: dict[str, str]) -> None:
+    for path, content in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 GIT_TIMEOUT = 60.0  # seconds for one command that answers the API
 OUTPUT_LIMIT = 64 * 1024 * 1024  # bytes of one command's answer
@@ -45,6 +46,16 @@ class Commit:
     message: str
 
 
+class TreeEntry(NamedTuple):
+    """One line of a tree; `kind` is blob, tree or commit (a submodule), `size` is bytes, 0 for what is no blob."""
+
+    mode: str
+    kind: str
+    sha: str
+    size: int
+    path: str
+
+
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """What a git child sees: no user or system configuration, no prompt, nothing of our own environment but PATH."""
     return {
@@ -54,6 +65,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_TERMINAL_PROMPT": "0",
+        "GIT_LITERAL_PATHSPECS": "1",
         **(extra or {}),
     }
 
@@ -135,7 +147,7 @@ class BareRepository:
         """History from commit `start`, newest first, of `path` alone if given, without what `exclude` reaches."""
         arguments = ["log", "-z", f"--format={COMMIT_FORMAT}", f"--max-count={limit}", f"--skip={skip}", start]
         arguments += [f"^{exclude}"] if exclude else []
-        arguments += ["--", f":(literal){path}"] if path else ["--"]
+        arguments += ["--", path] if path else ["--"]
         fields = (await self._git(*arguments)).decode(errors="replace").split("\0")
         return [_commit_of(fields[at : at + 10]) for at in range(0, len(fields) - 1, 10)]
 
@@ -167,13 +179,13 @@ class BareRepository:
         rows = [line.split("\t", 2) for line in output.decode(errors="replace").split("\0") if line]
         return {path: (_number(added), _number(removed)) for added, removed, path in rows}
 
-    async def tree(self, treeish: str, path: str = "") -> list[tuple[str, str, str, int, str]]:
-        """Entries below a folder: (mode, type, sha, size in bytes, path)."""
+    async def tree(self, treeish: str, path: str = "") -> list[TreeEntry]:
+        """Entries of a folder, not of the folders in it."""
         where = [f"{path}/"] if path else []
         output = await self._git("ls-tree", "-z", "--long", "--full-tree", treeish, "--", *where)
         return [_entry_of(line) for line in output.decode(errors="replace").split("\0") if line]
 
-    async def whole_tree(self, treeish: str) -> list[tuple[str, str, str, int, str]]:
+    async def whole_tree(self, treeish: str) -> list[TreeEntry]:
         """Entries of all folders, trees among them."""
         output = await self._git("ls-tree", "-r", "-t", "-z", "--long", "--full-tree", treeish)
         return [_entry_of(line) for line in output.decode(errors="replace").split("\0") if line]
@@ -182,7 +194,7 @@ class BareRepository:
         output = await self._git("ls-tree", "-r", "-z", "--name-only", "--full-tree", treeish)
         return [path for path in output.decode(errors="replace").split("\0") if path]
 
-    async def entry(self, treeish: str, path: str) -> tuple[str, str, str, int, str] | None:
+    async def entry(self, treeish: str, path: str) -> TreeEntry | None:
         """The one entry at `path`."""
         output = await self._git("ls-tree", "-z", "--long", "--full-tree", treeish, "--", path)
         entries = [_entry_of(line) for line in output.decode(errors="replace").split("\0") if line]
@@ -282,7 +294,7 @@ def _commit_of(fields: Sequence[str]) -> Commit:
     )
 
 
-def _entry_of(line: str) -> tuple[str, str, str, int, str]:
+def _entry_of(line: str) -> TreeEntry:
     head, path = line.split("\t", 1)
     mode, kind, sha, size = head.split()
-    return mode, kind, sha, 0 if size == "-" else int(size), path
+    return TreeEntry(mode, kind, sha, _number(size), path)

@@ -183,6 +183,10 @@ class ForgeAdmin:
         body = {"action": "status", "prefix": prefix, "count": count, "method": method}
         await self._send("POST", "faults", body | {"status": status, "message": message})
 
+    async def until_hanging(self, count: int = 1) -> None:
+        """Return when so many requests hang."""
+        await self._send("GET", "faults/hanging", params={"count": str(count)})
+
     async def lift_faults(self) -> None:
         await self._send("DELETE", "faults")
 

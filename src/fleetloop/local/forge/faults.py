@@ -10,7 +10,7 @@ from typing import Literal
 from aiohttp import web
 
 Action = Literal["hang", "cut", "status"]
-HANG_LIMIT = 600.0  # seconds
+HANG_LIMIT = 300.0  # seconds
 
 
 @dataclass(slots=True)
@@ -33,6 +33,8 @@ class Faults:
     def __init__(self) -> None:
         self._last = 0
         self._active: dict[int, Fault] = {}
+        self._hanging = 0
+        self._changed = asyncio.Condition()
 
     def add(self, action: Action, prefix: str, method: str, count: int, status: int, message: str) -> Fault:
         self._last += 1
@@ -58,8 +60,25 @@ class Faults:
         if fault.action == "status":
             return web.json_response({"message": fault.message, "status": str(fault.status)}, status=fault.status)
         if fault.action == "hang":
-            async with asyncio.timeout(HANG_LIMIT):
-                await fault.lifted.wait()
+            await self._hang(fault)
         if request.transport:
             request.transport.abort()
         return web.Response(status=500)
+
+    async def until_hanging(self, count: int) -> None:
+        """Return when at least `count` requests hang; raises TimeoutError."""
+        async with asyncio.timeout(HANG_LIMIT), self._changed:
+            await self._changed.wait_for(lambda: self._hanging >= count)
+
+    async def _hang(self, fault: Fault) -> None:
+        await self._count(1)
+        try:
+            async with asyncio.timeout(HANG_LIMIT):
+                await fault.lifted.wait()
+        finally:
+            await self._count(-1)
+
+    async def _count(self, step: int) -> None:
+        async with self._changed:
+            self._hanging += step
+            self._changed.notify_all()

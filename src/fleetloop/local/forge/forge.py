@@ -159,7 +159,8 @@ class Forge:
     async def rename_repository(self, repository: Repository, name: str) -> None:
         """Raises Exists, BadName. Not saved yet."""
         names.repository_name(name)
-        if self.state.repository(repository.owner, name) not in {None, repository}:
+        holder = self.state.repository(repository.owner, name)
+        if holder is not None and holder is not repository:
             raise Exists(f"repository {repository.owner}/{name} exists")
         del self.state.repositories[repository.full_name.lower()]
         repository.name = name
@@ -174,6 +175,8 @@ class Forge:
 
     async def refs_changed(self, repository: Repository, actor: str) -> None:
         """Compare refs with what was last told and tell the difference, each change once. Call after every write."""
+        if self.state.repositories.get(repository.full_name.lower()) is not repository:
+            return  # deleted meanwhile
         async with self._ref_locks.setdefault(repository.id, asyncio.Lock()):
             before = self._refs.get(repository.id, {})
             after = await self.git(repository).refs()

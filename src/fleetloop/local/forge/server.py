@@ -11,18 +11,21 @@ from pathlib import Path
 from aiohttp import web
 
 from . import admin, smart_http, ssh
-from .api import comments, commits, contents, hooks, keys, merges, pulls, refs, repositories, service, statuses, teams
-from .api.call import BODY_LIMIT, FORGE, secret_of
+from .admin.trouble import FAULTS, REQUESTS
+from .api import accounts, comments, commits, contents, hooks, keys, merges, pulls, refs, repositories, service, statuses, teams
+from .api.call import BODY_LIMIT, CALLER, FORGE, identify, identity_headers
 from .api.problems import Problem
 from .api.service import ENTERPRISE_VERSION, RATE_LIMIT, counted_as
+from .bare_git import GitFailed
 from .certificates import ensure_authority, server_context
 from .deliveries import delivering
 from .faults import Faults
 from .forge import Forge
+from .names import BadName
 from .rate_limit import RateLimit
 from .request_log import Entry, RequestLog
 
-API = (service, repositories, keys, teams, statuses, commits, refs, contents, merges, pulls, comments, hooks)
+API = (service, accounts, repositories, keys, teams, statuses, commits, refs, contents, merges, pulls, comments, hooks)
 API_ROUTES = [route for part in API for route in part.ROUTES]
 ROUTES = [*API_ROUTES, *smart_http.ROUTES, *admin.ROUTES]
 DEFAULT_RATE_LIMIT = 100_000  # requests an hour and person
@@ -84,8 +87,8 @@ def application(forge: Forge, rate_limit: int) -> web.Application:
     app = web.Application(middlewares=[_remember, _afflict, _api_manners], client_max_size=BODY_LIMIT)
     app[FORGE] = forge
     app[RATE_LIMIT] = RateLimit(rate_limit, lambda: forge.clock().timestamp())
-    app[admin.FAULTS] = Faults()
-    app[admin.REQUESTS] = RequestLog()
+    app[FAULTS] = Faults()
+    app[REQUESTS] = RequestLog()
     app.add_routes(ROUTES)
     return app
 
@@ -93,58 +96,60 @@ def application(forge: Forge, rate_limit: int) -> web.Application:
 @web.middleware
 async def _remember(request: web.Request, handler: WebHandler) -> web.StreamResponse:
     response = await handler(request)
-    forge = request.app[FORGE]
-    caller = forge.caller_of_token(secret_of(request.headers.get("Authorization", "")))
     if not request.path.startswith("/admin/"):
-        request.app[admin.REQUESTS].add(
-            Entry(
-                forge.now(),
-                request.method,
-                request.path,
-                request.query_string,
-                response.status,
-                caller.account.login if caller else "",
-                request.headers.get("Accept", ""),
-            )
-        )
+        caller = request.get(CALLER)
+        login, accept = caller.account.login if caller else "", request.headers.get("Accept", "")
+        now, path, query = request.app[FORGE].now(), request.path, request.query_string
+        request.app[REQUESTS].add(Entry(now, request.method, path, query, response.status, login, accept))
     return response
 
 
 @web.middleware
 async def _afflict(request: web.Request, handler: WebHandler) -> web.StreamResponse:
-    if not request.path.startswith("/admin/") and (struck := await request.app[admin.FAULTS].meet(request)):
+    if not request.path.startswith("/admin/") and (struck := await request.app[FAULTS].meet(request)):
         return struck
     return await handler(request)
 
 
 @web.middleware
 async def _api_manners(request: web.Request, handler: WebHandler) -> web.StreamResponse:
-    """Counts requests, turns problems into GitHub's error bodies and adds the headers every API answer has."""
-    if not request.path.startswith(("/api/v3", "/admin/")):
+    """Identifies, counts, turns problems into GitHub's error bodies and adds the headers every API answer has."""
+    is_api = request.path.startswith("/api/v3")
+    if not is_api and not request.path.startswith("/admin/"):
         return await handler(request)
     limits: dict[str, str] = {}
     try:
-        if request.path.startswith("/api/v3/") and request.path != "/api/v3/rate_limit":
+        if is_api:
+            identify(request)
             limits = _counted(request)
         response = await handler(request)
     except Problem as problem:
         response = problem.answer()
+    except (BadName, GitFailed) as error:
+        response = Problem(422, str(error)).answer()
     except web.HTTPException as error:
         response = Problem(error.status, error.reason).answer()
-    for name, value in limits.items():
+    headers = (
+        limits
+        | identity_headers(request.get(CALLER))
+        | {
+            "X-GitHub-Media-Type": "github.v3; format=json",
+            "X-GitHub-Request-Id": uuid.uuid4().hex[:20].upper(),
+            "X-GitHub-Enterprise-Version": ENTERPRISE_VERSION,
+        }
+    )
+    for name, value in headers.items():
         response.headers[name] = value
-    response.headers["X-GitHub-Media-Type"] = "github.v3; format=json"
-    response.headers["X-GitHub-Request-Id"] = uuid.uuid4().hex[:20].upper()
-    response.headers["X-GitHub-Enterprise-Version"] = ENTERPRISE_VERSION
     return response
 
 
 def _counted(request: web.Request) -> dict[str, str]:
-    """The rate limit's headers after this request; raises the 401 for bad credentials and the 403 for too many."""
+    """The rate limit's headers after this request; raises the 403 for too many. Asking for the limit is free."""
     limit, who = request.app[RATE_LIMIT], counted_as(request)
-    if allowance := limit.take(who):
-        return allowance.headers
-    raise Problem(403, f"API rate limit exceeded for {who}.", headers=limit.look(who).headers)
+    allowance = limit.look(who) if request.path == "/api/v3/rate_limit" else limit.take(who)
+    if allowance is None:
+        raise Problem(403, f"API rate limit exceeded for {who}.", headers=limit.look(who).headers)
+    return allowance.headers
 
 
 def _tls(settings: Settings) -> ssl.SSLContext:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from .access import Caller, Verdict, judge, need
-from .api.call import FORGE, secret_of
+from .api.call import CALLER, FORGE, secret_of
 from .bare_git import clean_environment, stop_group
 from .forge import Forge
 from .model import Repository, Role
@@ -77,6 +77,7 @@ def _caller_of(request: web.Request, forge: Forge) -> Caller | None:
     if header is None:
         return None
     if caller := forge.caller_of_token(secret_of(header)):
+        request[CALLER] = caller
         return caller
     raise Refused(401, "Invalid username or token. Password authentication is not supported for Git operations.")
 

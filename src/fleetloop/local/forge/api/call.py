@@ -1,11 +1,12 @@
 """One API request: who asks, what about, the body and the page. Holds the authorisation that every endpoint passes through."""
 
+import base64
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
-from aiohttp import BasicAuth, web
+from aiohttp import web
 from yarl import URL
 
 from .. import names
@@ -15,7 +16,9 @@ from ..model import Account, Repository, Role
 from . import problems
 
 FORGE = web.AppKey("forge", Forge)
+CALLER = web.RequestKey("caller", Caller)  # set by `identify`; absent for anonymous requests
 BODY_LIMIT = 16 * 1024 * 1024  # bytes; a file's content travels as base64 in JSON
+PERMISSIONLESS = "allows_permissionless_access=true"
 PAGE_SIZE, PAGE_LIMIT = 30, 100
 T = TypeVar("T")
 
@@ -92,7 +95,9 @@ def route(method: str, path: str, handler: Handler) -> web.RouteDef:
 
     async def serve(request: web.Request) -> web.StreamResponse:
         forge = request.app[FORGE]
-        return await handler(Call(request, forge, caller_of(request, forge)))
+        answer = await handler(Call(request, forge, request.get(CALLER)))
+        answer.headers.setdefault("X-Accepted-GitHub-Permissions", PERMISSIONLESS)
+        return answer
 
     return web.route(method, "/api/v3" + path, serve)
 
@@ -102,7 +107,7 @@ def repository_route(method: str, path: str, asked: Need, handler: RepositoryHan
 
     async def serve(request: web.Request) -> web.StreamResponse:
         forge = request.app[FORGE]
-        call = Call(request, forge, caller_of(request, forge))
+        call = Call(request, forge, request.get(CALLER))
         repository = authorised_repository(call, asked)
         answer = await handler(RepositoryCall(request, forge, call.caller, repository))
         answer.headers.setdefault("X-Accepted-GitHub-Permissions", asked.header)
@@ -116,11 +121,12 @@ def organization_route(method: str, path: str, handler: OrganizationHandler) -> 
 
     async def serve(request: web.Request) -> web.StreamResponse:
         forge = request.app[FORGE]
-        caller = caller_of(request, forge)
         organization = forge.state.account(request.match_info["org"])
         if organization is None or organization.type != "Organization":
             raise problems.not_found()
-        return await handler(OrganizationCall(request, forge, caller, organization))
+        answer = await handler(OrganizationCall(request, forge, request.get(CALLER), organization))
+        answer.headers.setdefault("X-Accepted-GitHub-Permissions", PERMISSIONLESS)
+        return answer
 
     return web.route(method, "/api/v3/orgs/{org}" + path, serve)
 
@@ -146,16 +152,27 @@ def authorised_repository(call: Call, asked: Need) -> Repository:
             raise problems.not_found()
 
 
-def caller_of(request: web.Request, forge: Forge) -> Caller | None:
-    """Who asks: `Authorization: Bearer`, `token`, or basic with the token as password. Raises the 401 for a bad token."""
+def identify(request: web.Request) -> None:
+    """Note who asks: `Authorization: Bearer`, `token`, or basic with the token as password. Raises the 401 for a bad token."""
     header = request.headers.get("Authorization")
-    if not header:
-        return None
-    secret = secret_of(header)
-    caller = forge.caller_of_token(secret) if secret else None
+    if header is None:
+        return
+    caller = request.app[FORGE].caller_of_token(secret_of(header))
     if caller is None:
         raise problems.bad_credentials()
-    return caller
+    request[CALLER] = caller
+
+
+def identity_headers(caller: Caller | None) -> dict[str, str]:
+    """What every answer says about the token used."""
+    token = caller.token if caller else None
+    if token is None:
+        return {}
+    headers = {} if token.owner else {"X-OAuth-Scopes": ", ".join(token.scopes)}
+    if token.expires_at:
+        moment = token.expires_at.replace("T", " ").replace("Z", " UTC")
+        headers["GitHub-Authentication-Token-Expiration"] = moment
+    return headers
 
 
 def secret_of(header: str) -> str:
@@ -163,11 +180,13 @@ def secret_of(header: str) -> str:
     scheme, _, value = header.partition(" ")
     if scheme.lower() in {"bearer", "token"}:
         return value.strip()
+    if scheme.lower() != "basic":
+        return ""
     try:
-        basic = BasicAuth.decode(header)
+        login, _, password = base64.b64decode(value, validate=True).decode().partition(":")
     except ValueError:
         return ""
-    return str(basic.login if basic.password in {"", "x-oauth-basic"} else basic.password)
+    return login if password in {"", "x-oauth-basic"} else password
 
 
 def answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -9,7 +9,7 @@ from ..access import need
 from ..bare_git import BareRepository, Commit
 from ..model import Role
 from . import git_shapes, problems, shapes
-from .call import RepositoryCall, answer, links, page, repository_route, window
+from .call import RepositoryCall, answer, checked_name, links, page, repository_route, window
 
 READ = need(("contents", "read"), role=Role.PULL)
 COMPARED_LIMIT = 250  # commits; GitHub's
@@ -18,9 +18,11 @@ COMPARED_LIMIT = 250  # commits; GitHub's
 async def list_commits(call: RepositoryCall) -> web.Response:
     git = git_of(call)
     start = await resolved(call, call.query("sha") or call.repository.default_branch)
-    path = call.query("path")
+    path = call.query("path").strip("/")
+    if path:
+        path = checked_name(path, names.file_path, "Commit", "path")
     skip, size = window(call)
-    found = await git.commits(start, size + 1, skip, names.file_path(path) if path else "")
+    found = await git.commits(start, size + 1, skip, path)
     users = users_by_email(call)
     shown = [git_shapes.commit(call.url, site(call), one, users, None) for one in found[:size]]
     return answer(shown, headers=links(call, skip + len(found)))

@@ -2,18 +2,18 @@
 
 import base64
 import binascii
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from .. import names
 from ..access import need
-from ..bare_git import GitFailed, Signature
+from ..bare_git import GitFailed, Signature, TreeEntry
 from ..forge import NOTHING
 from ..model import Role
 from . import git_shapes, problems
-from .call import RepositoryCall, answer, repository_route
+from .call import RepositoryCall, answer, checked_name, repository_route
 from .commits import git_of, resolved, site
 
 READ = need(("contents", "read"), role=Role.PULL)
@@ -21,10 +21,13 @@ WRITE = need(("contents", "write"), role=Role.PUSH)
 RAW = "application/vnd.github.raw"
 
 
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=250, pattern=r"^[^\x00-\x1f<>]+$")]
+
+
 class Person(msgspec.Struct):
-    name: str
-    email: str
-    date: str | None = None
+    name: Line
+    email: Line
+    date: Line | None = None
 
 
 class FileChange(msgspec.Struct):
@@ -53,17 +56,12 @@ async def get_contents(call: RepositoryCall) -> web.Response:
     found = await git.entry(sha, path) if path else None
     if path and found is None:
         raise problems.not_found("/repos/contents#get-repository-content")
-    if found and found[1] == "blob":
-        content = await git.blob(found[2])
+    if found and found.kind == "blob":
+        content = await git.blob(found.sha)
         if call.request.headers.get("Accept", "").startswith(RAW):
             return web.Response(body=content, content_type=RAW)
-        return answer(git_shapes.file(call.url, site(call), revision, found[2], path, content))
-    words = {"blob": "file", "tree": "dir", "commit": "submodule"}
-    entries = [
-        git_shapes.entry(call.url, site(call), revision, words[kind], one, size, where)
-        for _, kind, one, size, where in await git.tree(sha, path)
-    ]
-    return answer(entries)
+        return answer(git_shapes.file(call.url, site(call), revision, found, content))
+    return answer([git_shapes.entry(call.url, site(call), revision, one) for one in await git.tree(sha, path)])
 
 
 async def put_contents(call: RepositoryCall) -> web.Response:
@@ -75,7 +73,7 @@ async def put_contents(call: RepositoryCall) -> web.Response:
     path = _path(call)
     blob = await git_of(call).write_blob(content)
     existed, sha = await _commit(call, wish, path, blob)
-    shown = git_shapes.file(call.url, site(call), sha, blob, path, content)
+    shown = git_shapes.entry(call.url, site(call), sha, TreeEntry("100644", "blob", blob, len(content), path))
     return answer(await _result(call, sha, shown), 200 if existed else 201)
 
 
@@ -87,7 +85,8 @@ async def delete_contents(call: RepositoryCall) -> web.Response:
 
 async def _commit(call: RepositoryCall, wish: FileChange | FileDeletion, path: str, blob: str | None) -> tuple[bool, str]:
     """Put `blob` at `path` on the branch (None: delete); (whether the file was there, the new commit)."""
-    git, branch = git_of(call), names.ref_name(wish.branch or call.repository.default_branch)
+    git = git_of(call)
+    branch = checked_name(wish.branch or call.repository.default_branch, names.ref_name, "Commit", "branch")
     head = (await git.refs("refs/heads/")).get(f"refs/heads/{branch}")
     if head is None and (wish.branch and await git.refs()):
         raise problems.Problem(404, f"Branch {branch} not found")
@@ -96,7 +95,7 @@ async def _commit(call: RepositoryCall, wish: FileChange | FileDeletion, path: s
         raise problems.not_found()
     if held and not wish.sha:
         raise problems.Problem(422, 'Invalid request.\n\n"sha" wasn\'t supplied.')
-    if held and held[2] != wish.sha:
+    if held and held.sha != wish.sha:
         raise problems.conflict(f"{path} does not match {wish.sha[:40]}")
     tree = await git.tree_with(head, path, blob)
     author, committer = _people(call, wish)
@@ -141,8 +140,6 @@ def _path(call: RepositoryCall) -> str:
 
 async def _result(call: RepositoryCall, sha: str, content: dict[str, Any] | None) -> dict[str, Any]:
     commit = git_shapes.file_commit(call.url, site(call), await git_of(call).commit(sha))
-    if content:
-        content = {name: value for name, value in content.items() if name not in {"content", "encoding"}}
     return {"content": content, "commit": commit}
 
 

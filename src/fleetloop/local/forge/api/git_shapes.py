@@ -4,11 +4,12 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..bare_git import Commit, Signature
+from ..bare_git import Commit, Signature, TreeEntry
 from ..model import Account, CommitStatus
 from . import shapes
 
 CHANGE_WORDS = {"A": "added", "M": "modified", "D": "removed", "T": "changed"}
+ENTRY_WORDS = {"blob": "file", "tree": "dir", "commit": "submodule"}
 
 
 def person(signature: Signature) -> dict[str, str]:
@@ -100,29 +101,30 @@ def ref(url: str, name: str, sha: str, kind: str) -> dict[str, Any]:
     }
 
 
-def entry(url: str, site: str, revision: str, kind: str, sha: str, size: int, path: str) -> dict[str, Any]:
+def entry(url: str, site: str, revision: str, found: TreeEntry) -> dict[str, Any]:
     """One element of schema content-directory, and the common part of content-file."""
-    here = f"{url}/contents/{path}?ref={revision}"
-    place = "trees" if kind == "dir" else "blobs"
-    git, html = f"{url}/git/{place}/{sha}", f"{site}/{'tree' if kind == 'dir' else 'blob'}/{revision}/{path}"
+    kind, is_folder = ENTRY_WORDS[found.kind], found.kind == "tree"
+    here = f"{url}/contents/{found.path}?ref={revision}"
+    git = f"{url}/git/{'trees' if is_folder else 'blobs'}/{found.sha}"
+    html = f"{site}/{'tree' if is_folder else 'blob'}/{revision}/{found.path}"
     return {
         "type": kind,
-        "size": size,
-        "name": path.rsplit("/", 1)[-1],
-        "path": path,
-        "sha": sha,
+        "size": found.size,
+        "name": found.path.rsplit("/", 1)[-1],
+        "path": found.path,
+        "sha": found.sha,
         "url": here,
         "git_url": git,
         "html_url": html,
-        "download_url": None if kind == "dir" else f"{site}/raw/{revision}/{path}",
+        "download_url": None if is_folder else f"{site}/raw/{revision}/{found.path}",
         "_links": {"self": here, "git": git, "html": html},
     }
 
 
-def file(url: str, site: str, revision: str, sha: str, path: str, content: bytes) -> dict[str, Any]:
+def file(url: str, site: str, revision: str, found: TreeEntry, content: bytes) -> dict[str, Any]:
     """Schema content-file."""
     text = base64.encodebytes(content).decode()
-    return entry(url, site, revision, "file", sha, len(content), path) | {"encoding": "base64", "content": text}
+    return entry(url, site, revision, found) | {"encoding": "base64", "content": text}
 
 
 def status(url: str, api: str, found: CommitStatus, creator: Account | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Repositories: read, create, change, delete; and who the caller is."""
+"""Repositories: list, create, read, change, delete."""
 
 from typing import Any, Literal
 
@@ -48,18 +48,6 @@ class RepositoryChange(msgspec.Struct):
     visibility: Visibility | None = None
     default_branch: str | None = None
     archived: bool | None = None
-
-
-async def current_user(call: Call) -> web.Response:
-    account = call.person
-    owned = [found for found in call.forge.state.repositories.values() if found.owner == account.login]
-    private = sum(found.private for found in owned)
-    return answer(shapes.private_user(call.api, account, len(owned) - private, private))
-
-
-async def get_organization(call: OrganizationCall) -> web.Response:
-    owned = [found for found in call.forge.state.repositories.values() if found.owner == call.organization.login]
-    return answer(shapes.organization(call.api, call.organization, sum(not found.private for found in owned)))
 
 
 async def list_own(call: Call) -> web.Response:
@@ -192,10 +180,8 @@ def _is_concerned(call: Call, login: str, repository: Repository) -> bool:
 
 
 ROUTES = [
-    route("GET", "/user", current_user),
     route("GET", "/user/repos", list_own),
     route("POST", "/user/repos", create_own),
-    organization_route("GET", "", get_organization),
     organization_route("GET", "/repos", list_of_organization),
     organization_route("POST", "/repos", create_in_organization),
     repository_route("GET", "", READ, get_repository),

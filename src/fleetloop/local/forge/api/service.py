@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from ..rate_limit import RateLimit
-from .call import FORGE, Call, answer, caller_of, route
+from .call import CALLER, Call, answer, route
 
 RATE_LIMIT = web.AppKey("rate_limit", RateLimit)
 ENTERPRISE_VERSION = "3.19.0"
@@ -32,8 +32,8 @@ async def rate_limit(call: Call) -> web.Response:
 
 
 def counted_as(request: web.Request) -> str:
-    """Whose requests this one counts among: the person's, or the address's for anonymous ones; raises the 401."""
-    caller = caller_of(request, request.app[FORGE])
+    """Whose requests this one counts among: the person's, or the address's for anonymous ones."""
+    caller = request.get(CALLER)
     return f"user ID {caller.account.id}" if caller else str(request.remote)
 
 

@@ -13,6 +13,18 @@ PERMISSIONS = {
 }
 
 
+PRIVATE_FIELDS = frozenset(
+    {
+        "collaborators",
+        "disk_usage",
+        "owned_private_repos",
+        "private_gists",
+        "total_private_repos",
+        "two_factor_authentication",
+    }
+)
+
+
 def node_id(kind: str, number: int) -> str:
     return f"{kind}_{number}"
 

@@ -44,7 +44,7 @@ async def create_status(call: RepositoryCall) -> web.Response:
         wish.state,
         wish.context,
         wish.description,
-        wish.target_url,
+        wish.target_url or None,
         call.person.login,
         forge.now(),
     )
