@@ -36,7 +36,8 @@ class Proxy:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Any part may be empty. For HTTP a bearer token wins over a user name; for SSH identity and known_hosts are a must."""
+    """Any part may be empty. For HTTP a bearer token wins over a user name; SSH must have known_hosts, and an identity or
+    the socket of the `agent` that has one."""
 
     username: str = ""
     password: str = field(default="", repr=False)
@@ -44,6 +45,7 @@ class Credentials:
     identity: bytes = field(default=b"", repr=False)
     passphrase: str = field(default="", repr=False)
     known_hosts: bytes = b""
+    agent: str = ""
     ca: bytes = b""  # PEM, added to the system's pool
     client_cert: bytes = b""
     client_key: bytes = field(default=b"", repr=False)
@@ -86,7 +88,7 @@ def _http_access(url: GitUrl, credentials: Credentials, home: Path) -> Access:
     config: list[tuple[str, str]] = []
     variables: list[tuple[str, str]] = []
     files: list[tuple[str, bytes]] = []
-    if header := _authorization(url, credentials):
+    if header := authorization(url, credentials):
         config.append((f"http.{url.origin}/.extraHeader", f"Authorization: {header}"))
         # git would repeat the header to whatever host a redirect names
         config.append(("http.followRedirects", "false"))
@@ -103,7 +105,8 @@ def _http_access(url: GitUrl, credentials: Credentials, home: Path) -> Access:
     return Access(tuple(config), tuple(variables), tuple(files))
 
 
-def _authorization(url: GitUrl, credentials: Credentials) -> str:
+def authorization(url: GitUrl, credentials: Credentials) -> str:
+    """The HTTP header's value, "" for none. Raises AuthenticationFailed."""
     if credentials.bearer_token:
         return f"Bearer {_one_line(credentials.bearer_token, 'bearer token')}"
     username, password = credentials.username, credentials.password
@@ -126,30 +129,30 @@ def _system_pool() -> bytes:
 
 
 def _ssh_access(credentials: Credentials, home: Path, ssh: SshAlgorithms) -> Access:
-    if not credentials.identity:
+    if not credentials.identity and not credentials.agent:
         raise AuthenticationFailed("invalid SSH credentials: 'identity' is required")
     if not credentials.known_hosts.strip():
         raise AuthenticationFailed("invalid SSH credentials: 'known_hosts' is required")
     if credentials.proxy:
         raise AuthenticationFailed("invalid proxy: Git over SSH cannot use a proxy")
-    try:
-        identity = openssh_form(credentials.identity, credentials.passphrase)
-    except InvalidKey as error:
-        raise AuthenticationFailed(f"invalid SSH credentials: {error}") from None
-    config = _ssh_config(home, ssh).encode()
+    config = _ssh_config(home, ssh, credentials).encode()
     known_hosts = credentials.known_hosts.rstrip() + b"\n"
+    files = [("ssh_config", config), ("known_hosts", known_hosts)]
+    if credentials.identity:
+        try:
+            files.append(("identity", openssh_form(credentials.identity, credentials.passphrase)))
+        except InvalidKey as error:
+            raise AuthenticationFailed(f"invalid SSH credentials: {error}") from None
     command = f"ssh -F {shlex.quote(str(home / 'ssh_config'))}"
-    return Access(
-        variables=(("GIT_SSH_COMMAND", command), ("GIT_SSH_VARIANT", "ssh")),
-        files=(("ssh_config", config), ("identity", identity), ("known_hosts", known_hosts)),
-    )
+    return Access(variables=(("GIT_SSH_COMMAND", command), ("GIT_SSH_VARIANT", "ssh")), files=tuple(files))
 
 
-def _ssh_config(home: Path, ssh: SshAlgorithms) -> str:
-    wishes = {
-        "IdentityFile": f'"{home / "identity"}"',
-        "IdentitiesOnly": "yes",
-        "IdentityAgent": "none",
+def _ssh_config(home: Path, ssh: SshAlgorithms, credentials: Credentials) -> str:
+    if credentials.identity:
+        key = {"IdentityFile": f'"{home / "identity"}"', "IdentitiesOnly": "yes", "IdentityAgent": "none"}
+    else:
+        key = {"IdentityAgent": f'"{credentials.agent}"'}
+    wishes = key | {
         "UserKnownHostsFile": f'"{home / "known_hosts"}"',
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes",
