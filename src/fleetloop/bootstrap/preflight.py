@@ -78,7 +78,7 @@ async def preflight(plan: Plan, kube: Kube, forge: Forge | None) -> Findings:
         await problems.of(_check_other_managers(kube, plan), None)
     secret = await problems.of(_find_secret(kube, plan), None)
     known_hosts = await problems.of(_scan(plan.secret.host), b"")
-    cloned_from = SshHost(plan.remote.host, plan.remote.port or 22) if plan.remote.scheme == "ssh" else None
+    cloned_from = _unknown_host(plan)
     same = cloned_from == plan.secret.host
     clone_known_hosts = known_hosts if same else await problems.of(_scan(cloned_from), b"")
     repository = None
@@ -143,6 +143,13 @@ async def _find_secret(kube: Kube, plan: Plan) -> dict[str, bytes] | None:
     except (ApiError, Unreachable) as error:
         raise BootstrapError(f"failed to determine if deploy key secret exists: {error}") from error
     return data_of(live) if live else None
+
+
+def _unknown_host(plan: Plan) -> SshHost | None:
+    """The SSH server to clone from, when nobody has said what its key is: it is trusted on first use."""
+    if plan.remote.scheme != "ssh" or plan.credentials.known_hosts:
+        return None
+    return SshHost(plan.remote.host, plan.remote.port or 22)
 
 
 async def _scan(host: SshHost | None) -> bytes:

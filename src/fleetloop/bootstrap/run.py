@@ -50,7 +50,8 @@ async def _until(deadline: float) -> AsyncIterator[None]:
 
 
 def _remote(plan: Plan, findings: Findings, tools: Tools) -> Remote:
-    credentials = dataclasses.replace(plan.credentials, known_hosts=findings.clone_known_hosts)
+    known_hosts = plan.credentials.known_hosts or findings.clone_known_hosts
+    credentials = dataclasses.replace(plan.credentials, known_hosts=known_hosts)
     return Remote(plan.remote, plan.sync.branch, credentials, tools.git, plan.timeout)
 
 

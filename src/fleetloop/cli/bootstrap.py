@@ -157,7 +157,7 @@ class Git(Command):
         password = self.password or cx.environment.get("GIT_PASSWORD", "")
         if self.uses_token and not password:
             password = secret_from(cx, "GIT_PASSWORD", "Please enter your Git repository password: ")
-        plan = git_plan(self, cx.namespace, password, cx.options.timeout)
+        plan = git_plan(self, cx.namespace, password, cx.options.timeout, cx.environment)
         asyncio.run(run_bootstrap(plan, cx, None, self.common, silent=self.silent))
 
 

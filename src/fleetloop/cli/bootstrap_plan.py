@@ -1,7 +1,7 @@
 """What the flags of `bootstrap` come to: a Plan. Reads the files that flags name, and nothing else."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,8 +52,8 @@ def github_plan(flags: "GitHub", namespace: str, token: str, timeout: float) -> 
     )
 
 
-def git_plan(flags: "Git", namespace: str, password: str, timeout: float) -> Plan:
-    """Raises BootstrapError and its kin."""
+def git_plan(flags: "Git", namespace: str, password: str, timeout: float, environment: Mapping[str, str]) -> Plan:
+    """`environment` has the SSH agent and the home that known hosts are in. Raises BootstrapError and its kin."""
     common, url = flags.common, _remote(flags)
     ca = _authority(common)
     key = _private_key(common)
@@ -64,7 +64,7 @@ def git_plan(flags: "Git", namespace: str, password: str, timeout: float) -> Pla
         components=common.install.options(namespace),
         sync=_sync(common, flags.sync, namespace, _sync_url(flags, url), "aws" if is_code_commit else ""),
         remote=url,
-        credentials=_credentials(flags, url, password, key, ca),
+        credentials=_credentials(flags, url, password, key, ca, environment),
         secret=_git_secret(flags, url, password, key, ca),
         commits=_commits(common),
         pull_secret=common.install.pull_secret(),
@@ -102,14 +102,25 @@ def _sync_host(flags: "Git", url: GitUrl) -> SshHost:
     return SshHost(url.host, (url.port if url.scheme == "ssh" else None) or 22)
 
 
-def _credentials(flags: "Git", url: GitUrl, password: str, key: bytes, ca: bytes) -> Credentials:
+def _credentials(flags: "Git", url: GitUrl, password: str, key: bytes, ca: bytes, environment: Mapping[str, str]) -> Credentials:
+    if url.scheme == "ssh" and key:
+        return Credentials(identity=key, passphrase=password)
     if url.scheme == "ssh":
-        return Credentials(identity=key, passphrase=password if key else "")
+        return _agent(environment)
     if flags.with_bearer_token:
         return Credentials(bearer_token=password, ca=ca)
     if password:
         return Credentials(username=flags.username, password=password, ca=ca)
     return Credentials(username=url.username, password=url.password, ca=ca)
+
+
+def _agent(environment: Mapping[str, str]) -> Credentials:
+    """The agent's keys, for hosts this machine knows."""
+    socket = environment.get("SSH_AUTH_SOCK", "")
+    if not socket:
+        raise InvalidPlan("no SSH key to reach the repository with: give --private-key-file, or start an SSH agent")
+    known = Path(environment.get("HOME", "/"), ".ssh", "known_hosts")
+    return Credentials(agent=socket, known_hosts=_file(str(known), "unable to read the known hosts"))
 
 
 def _git_secret(flags: "Git", url: GitUrl, password: str, key: bytes, ca: bytes) -> SourceSecret:
