@@ -176,6 +176,19 @@ async def test_credentials_do_not_follow_a_redirect() -> None:
     assert seen == [""]  # the second time, without credentials
 
 
+async def test_a_move_on_the_same_server_is_found(scene: Scene) -> None:
+    async def redirect(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"].startswith("Basic ")
+        host = "http://other.example" if request.path.startswith("/away") else ""
+        raise web.HTTPMovedPermanently(host + request.path_qs.replace("/old.git", "/new.git"))
+
+    async with served(redirect) as first:
+        moved = await git.moved_to(git.GitUrl.parse(first + "/old.git"), git.Credentials("ada", "s3cret"))
+        assert str(moved) == first + "/new.git"
+        away = git.GitUrl.parse(first + "/away/old.git")
+        assert await git.moved_to(away, git.Credentials("ada", "s3cret")) is None
+
+
 @asynccontextmanager
 async def served(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
     app = web.Application()

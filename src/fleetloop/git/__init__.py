@@ -14,6 +14,7 @@ from fleetloop.git.errors import (
     InvalidUrl,
     NonFastForward,
     PushRejected,
+    Redirected,
     ReferenceNotFound,
     RepositoryNotFound,
     RepositoryTooLarge,
@@ -22,6 +23,7 @@ from fleetloop.git.errors import (
 from fleetloop.git.fetch import WHOLE_TREE, FetchOptions, fetch, list_refs, newest_of
 from fleetloop.git.keys import KeyPair, generate_key, key_pair_of, scan_host_key
 from fleetloop.git.program import PLAIN_GIT, Git
+from fleetloop.git.redirect import moved_to
 from fleetloop.git.reference import Reference, branch, commit, named, tag, tags_of
 from fleetloop.git.signing import OpenPgpSigner, Signer, SshSigner
 from fleetloop.git.worktree import Person, clone, commit_all, push
@@ -49,6 +51,7 @@ __all__ = [
     "Person",
     "Proxy",
     "PushRejected",
+    "Redirected",
     "Reference",
     "ReferenceNotFound",
     "RepositoryNotFound",
@@ -65,6 +68,7 @@ __all__ = [
     "generate_key",
     "key_pair_of",
     "list_refs",
+    "moved_to",
     "named",
     "newest_of",
     "push",

@@ -31,6 +31,10 @@ class RepositoryNotFound(GitError):
     """There is no such repository, or these credentials may not see it."""
 
 
+class Redirected(RepositoryNotFound):
+    """The server names another place, where these credentials are not taken to unasked."""
+
+
 class ReferenceNotFound(GitError):
     """The repository has no such branch, tag, ref or commit."""
 
@@ -77,7 +81,7 @@ _SIGNS: tuple[tuple[str, type[GitError], str], ...] = (
     (r"Authentication failed for|could not read (Username|Password)", AuthenticationFailed, "authentication required"),
     (r"requested URL returned error: 401", AuthenticationFailed, "authentication required"),
     (r"requested URL returned error: 403", AuthenticationFailed, "authorization failed"),
-    (r"requested URL returned error: 3\d\d", RepositoryNotFound, "the server redirects elsewhere; use the new URL"),
+    (r"requested URL returned error: 3\d\d", Redirected, "the server redirects elsewhere; use the new URL"),
     (r"requested URL returned error: 404|[Rr]epository .*not found", RepositoryNotFound, "repository not found"),
     (r"does not appear to be a git repository", RepositoryNotFound, "repository not found"),
     (r"not valid: is this a git repository", RepositoryNotFound, "repository not found"),

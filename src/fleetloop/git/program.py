@@ -6,6 +6,7 @@ prompt, no hooks, no protocol but the allowed ones.
 
 import asyncio
 import os
+import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -80,17 +81,7 @@ class Session:
 
     async def run(self, *arguments: str, cwd: Path | None = None, stdin: bytes = b"") -> Finished:
         """Runs `git ARGUMENTS`; whatever the exit status. Raises RepositoryTooLarge when it says too much."""
-        with _source(stdin) as source:
-            process = await asyncio.create_subprocess_exec(
-                self.git.program,
-                *arguments,
-                cwd=cwd or self.home,
-                env=dict(self.environment),
-                stdin=source,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                start_new_session=True,
-            )
+        process = await self._start(arguments, cwd or self.home, stdin)
         try:
             _limit_files(process.pid, self.git.max_pack_bytes)
             async with asyncio.TaskGroup() as tasks:
@@ -101,8 +92,25 @@ class Session:
         except* RepositoryTooLarge as errors:
             raise errors.exceptions[0] from None
         finally:
-            _kill_group(process.pid)
-            await process.wait()
+            if process.returncode is None:
+                _kill_group(process.pid)
+                await process.wait()
+
+    async def _start(self, arguments: tuple[str, ...], cwd: Path, stdin: bytes) -> asyncio.subprocess.Process:
+        try:
+            with _source(stdin) as source:
+                return await asyncio.create_subprocess_exec(
+                    self.git.program,
+                    *arguments,
+                    cwd=cwd,
+                    env=dict(self.environment),
+                    stdin=source,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.PIPE,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise GitError(f"git cannot be started: {error.strerror}") from None
 
     async def read(self, *arguments: str, cwd: Path | None = None, stdin: bytes = b"") -> bytes:
         """stdout of a local command that ought to work; raises GitError."""
@@ -115,14 +123,14 @@ class Session:
 @asynccontextmanager
 async def session(git: Git, url: GitUrl | None = None, credentials: Credentials = ANONYMOUS) -> AsyncIterator[Session]:
     """Without `url`, for local commands only. Raises what `access_of` raises."""
-    with tempfile.TemporaryDirectory(prefix="fleetloop-git-", dir=git.temp, ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        access = Access()
-        if url is not None:
-            access = access_of(url, credentials, home, git.ssh)
+    home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="fleetloop-git-", dir=git.temp))
+    try:
+        access = Access() if url is None else access_of(url, credentials, home, git.ssh)
         for name, content in access.files:
             _write_private(home / name, content)
         yield Session(git, home, environment_of(git, home, access))
+    finally:
+        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
 
 
 def environment_of(git: Git, home: Path, access: Access) -> dict[str, str]:

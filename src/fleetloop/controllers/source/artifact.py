@@ -5,7 +5,10 @@ Flux: source-kustomize.md 2.1, 2.4.
 
 import asyncio
 import datetime
-from collections.abc import Callable
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -100,6 +103,20 @@ class Storage:
         url = self.url(stored.path)
         path, digest, size = stored.path, stored.digest, stored.size
         return Artifact(digest=digest, last_update_time=written, path=path, revision=revision, url=url, size=size)
+
+
+@asynccontextmanager
+async def work_folder(parent: Path | None) -> AsyncIterator[Path]:
+    """A private folder for the time of a pass. Raises StorageOperationFailed."""
+    try:
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="source-", dir=parent))
+    except OSError as error:
+        message = f"failed to create temporary working directory: {error.strerror}"
+        raise StorageOperationFailed(reasons.DIRECTORY_CREATION_FAILED, message) from error
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def folder_of(obj: Object) -> str:

@@ -3,11 +3,13 @@
 Flux: source-kustomize.md 3.1, 3.2.
 """
 
+import asyncio
 import base64
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from fleetloop import git
 from fleetloop.api import reasons
@@ -15,11 +17,12 @@ from fleetloop.api.durations import seconds_of
 from fleetloop.api.source import GitReference, GitRepository
 from fleetloop.auth import InvalidSecret, git_access, has_github_app, proxy_access
 from fleetloop.controllers.source.failures import FetchFailed, FetchRefused
-from fleetloop.engine import EngineError
+from fleetloop.engine import EngineError, EngineGone, EngineMissing
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.objects import ObjectRef
 
+T = TypeVar("T")
 # The tags that are versions in a range, highest first. Raises EngineError for a bad range.
 SelectVersions = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
 _NO_REFERENCE = GitReference(branch="master")
@@ -106,8 +109,10 @@ class Remote:
         sparse = tuple(sparse_directories(repo))
         options = git.FetchOptions(repo.spec.recurse_submodules, sparse)
         try:
-            return await git.fetch(
-                self.url, reference, into, self.credentials, options=options, timeout=self.timeout, git=self.program
+            return await self._follow(
+                lambda url: git.fetch(
+                    url, reference, into, self.credentials, options=options, timeout=self.timeout, git=self.program
+                )
             )
         except git.SparsePathMissing as error:
             message = f"failed to sparse checkout directories : {error}"
@@ -137,7 +142,7 @@ class Remote:
             raise git.EmptyRepository("git repository is empty")
         try:
             matches = await self.select_versions(wanted, git.tags_of(refs))
-        except EngineError as error:
+        except (EngineError, EngineGone, EngineMissing) as error:
             raise git.GitError(str(error)) from error
         if not matches:
             raise git.GitError(f"no match found for semver: {wanted}")
@@ -146,10 +151,25 @@ class Remote:
         return reference, reference.revision(reference.find(refs))
 
     async def _youngest(self, references: Sequence[git.Reference]) -> git.Reference:
-        return await git.newest_of(self.url, references, self.credentials, timeout=self.timeout, git=self.program)
+        return await self._follow(
+            lambda url: git.newest_of(url, references, self.credentials, timeout=self.timeout, git=self.program)
+        )
 
     async def _list(self, patterns: tuple[str, ...]) -> dict[str, str]:
-        return await git.list_refs(self.url, self.credentials, patterns=patterns, timeout=self.timeout, git=self.program)
+        return await self._follow(
+            lambda url: git.list_refs(url, self.credentials, patterns=patterns, timeout=self.timeout, git=self.program)
+        )
+
+    async def _follow(self, operation: Callable[[git.GitUrl], Awaitable[T]]) -> T:
+        """Once more at the new address where a repository was renamed on its own server."""
+        try:
+            return await operation(self.url)
+        except git.Redirected:
+            async with asyncio.timeout(self.timeout):
+                moved = await git.moved_to(self.url, self.credentials)
+            if moved is None:
+                raise
+            return await operation(moved)
 
 
 def sparse_directories(repo: GitRepository) -> list[str]:

@@ -5,7 +5,6 @@ Ready is not written here: steps leave facts, `summary` computes. Flux: source-k
 
 import asyncio
 import datetime
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from fleetloop.api import names, reasons
 from fleetloop.api.durations import seconds_of
 from fleetloop.api.meta import Artifact, Status
 from fleetloop.api.source import GitInclude, GitRepository, GitRepositoryStatus
-from fleetloop.controllers.source.artifact import Storage
+from fleetloop.controllers.source.artifact import Storage, work_folder
 from fleetloop.controllers.source.failures import SourceFailure
 from fleetloop.controllers.source.git_checkout import GitCheckout
 from fleetloop.controllers.source.git_include import copy_includes, included_artifacts
@@ -76,8 +75,8 @@ class GitPass:
             self._fetched()
             self._stored(revision)
             return self._done(revision)
-        with tempfile.TemporaryDirectory(prefix="gitrepository-", dir=self._tools.temp) as folder:
-            tree = Path(folder, "tree")  # includes are unpacked beside it
+        async with work_folder(self._tools.temp) as folder:
+            tree = folder / "tree"  # includes are unpacked beside it
             commit = await remote.fetch(reference, repo, tree)
             self._fetched()
             await self._announce(commit.revision)
