@@ -82,13 +82,15 @@ async def apply_in_stages(
     """Raises ApplyFailed. `stage_ready` waits until the defining objects just applied are in effect."""
     done = ChangeSet()
     for stage in stages_of(objects, settings.custom_stage_kinds):
+        applied: list[Manifest | None] = []
         try:
-            planned = await _plan_stage(kube, stage, settings)
-            applied = [await _carry_out(kube, item, settings) for item in planned]
+            for item in await _plan_stage(kube, stage, settings):
+                change, live = await _carry_out(kube, item, settings)
+                done.changes.append(change)
+                applied.append(live)
         except _Refused as error:
             raise ApplyFailed(str(error), done, forbidden=error.forbidden) from error
-        done.changes += [change for change, _ in applied]
-        waiting = [live for _, live in applied if live and is_defining(ref_of(live)) and health_of(live).status != "Current"]
+        waiting = [live for live in applied if live and is_defining(ref_of(live)) and health_of(live).status != "Current"]
         try:
             await stage_ready(kube, waiting, STAGE_TIMEOUT)
         except TimeoutError as error:

@@ -172,6 +172,7 @@ class KustomizationReconciler:
         try:
             changes = await apply_in_stages(cluster, objects, settings, until_current)
         except ApplyFailed as error:
+            draft.inventory = inventory([*old, *stale(error.changes.refs, old)])  # what came through is owned, the rest is not
             raise ReconciliationFailed("\n".join([str(error), *error.changes.lines()])) from error
         self._tools.owned.assign(ks.key, changes.refs)
         draft.inventory = inventory(changes.refs)
@@ -194,9 +195,16 @@ class KustomizationReconciler:
         pruned = await prune(cluster, refs, lambda manifest: belongs_to(ks, manifest))
         if pruned.lines:
             report.event("Normal", "Progressing", "\n".join(pruned.lines), event_metadata(source))
+        for ref in [ref for ref in pruned.refused if not await self._is_ours(ks, ref)]:
+            del pruned.refused[ref]
         if pruned.refused:
             draft.inventory = inventory([*inventory_of(draft), *pruned.refused])
             raise PruneFailed(pruned.error)
+
+    async def _is_ours(self, ks: Kustomization, ref: ObjectRef) -> bool:
+        """Seen with the controller's own eyes: a pass that was killed may have meant to apply what its tenant cannot even read."""
+        live = await self._tools.kube.find(ref)
+        return live is not None and belongs_to(ks, live)
 
     def _wait_for(
         self, ks: Kustomization, source: Source, token: str, changes: ChangeSet, objects: Sequence[Manifest]

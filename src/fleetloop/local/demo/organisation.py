@@ -73,6 +73,7 @@ async def set_up(place: Place) -> Organisation:
         await forge.create_org(ORGANISATION, owners=[PERSON], members=[BOT], base_role="push")
         for repository in REPOSITORIES:
             await forge.create_repository(ORGANISATION, repository)
+            await forge.set_collaborator(ORGANISATION, repository, BOT, "admin")  # a token has no more rights than its user
         person_token = await forge.create_classic_token(PERSON)
         bot_token = await forge.create_token(BOT, BOT_PERMISSIONS, owner=ORGANISATION)
         reader = await forge.create_token(BOT, {"contents": "read", "metadata": "read"}, owner=ORGANISATION)

@@ -9,7 +9,7 @@ from pathlib import Path
 from fleetloop.api import names
 from fleetloop.kube import AlreadyExists, Kube, Manifest, ObjectRef
 from fleetloop.local.demo.organisation import ORGANISATION, Organisation, set_up
-from fleetloop.local.demo.place import CLUSTERS, Place, bring_up, shown, start_over
+from fleetloop.local.demo.place import CLUSTERS, Place, bring_up, shown
 from fleetloop.local.demo.watching import Say, ready_of, until_object, until_ready
 from fleetloop.runtime.clock import utc_now
 
@@ -33,8 +33,7 @@ rules:
 async def tell(folder: Path, say: Say, title: "Title") -> Place:
     """The whole demo; the fleet goes on running. Raises DemoFailed."""
     title("A forge, a registry and two clusters on this machine")
-    await start_over(folder)
-    place = await bring_up(folder)
+    place = await bring_up(folder, lambda cluster, event: say.waiting(f"{cluster}: {event}"))
     for cluster, kubeconfig in place.kubeconfigs.items():
         say.success(f"{cluster}: a real Kubernetes API server, kubeconfig {kubeconfig}")
     say.success(f"forge: {place.forge_url}")
