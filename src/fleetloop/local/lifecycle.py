@@ -39,9 +39,8 @@ async def up(state: StateFolder, names: Sequence[str], tell: Progress, flags: Se
     wanted = list(names) or [folder.name for folder in state.clusters()]
     for name in wanted:
         state.cluster(name)  # BadClusterName
-    await asyncio.to_thread(_ensure_supervisor, state, flags)
     client = ControlClient(state.path)
-    await _until_answering(client)
+    await _ensure_supervisor(state, client, flags)
     failures = []
     async for step in client.start_clusters(wanted):
         tell(step["cluster"], step.get("error") or step["event"])
@@ -80,10 +79,23 @@ async def status(state: StateFolder) -> dict[str, Any]:
         return status_at_rest(state)
 
 
-def _ensure_supervisor(state: StateFolder, flags: Sequence[str]) -> None:
-    """Blocks until a supervisor answers; another `up` may have started it meanwhile."""
-    if lock.holder(state.lock) is not None:
-        return
+async def _ensure_supervisor(state: StateFolder, client: ControlClient, flags: Sequence[str]) -> None:
+    """Returns when a supervisor answers: the one that is there, one that another `up` just starts, or a new one."""
+    try:
+        async with asyncio.timeout(CONNECT_PATIENCE):
+            while True:
+                if lock.holder(state.lock) is None:
+                    await asyncio.to_thread(_start_supervisor, state, flags)
+                with contextlib.suppress(OSError, aiohttp.ClientError):
+                    await client.status()
+                    return
+                await asyncio.sleep(CONNECT_POLL)  # a holder that does not answer is about to listen, or to die
+    except TimeoutError:
+        raise LocalError(f"the supervisor does not answer after {CONNECT_PATIENCE:g}s; its log is {state.log}") from None
+
+
+def _start_supervisor(state: StateFolder, flags: Sequence[str]) -> None:
+    """Blocks until it listens, or found that another one was quicker."""
     process = subprocess.Popen(
         [sys.executable, "-m", "fleetloop.local.supervisor", "--dir", str(state.path), "--detach", *flags],
         stdin=subprocess.DEVNULL,
@@ -95,16 +107,3 @@ def _ensure_supervisor(state: StateFolder, flags: Sequence[str]) -> None:
         raise LocalError(
             f"the supervisor did not start: {line.removeprefix(FAILED) or 'it said nothing'}; its log is {state.log}"
         )
-
-
-async def _until_answering(client: ControlClient) -> None:
-    """A supervisor that another `up` just started holds the lock a moment before it listens."""
-    try:
-        async with asyncio.timeout(CONNECT_PATIENCE):
-            while True:
-                with contextlib.suppress(OSError, aiohttp.ClientError):
-                    await client.status()
-                    return
-                await asyncio.sleep(CONNECT_POLL)
-    except TimeoutError:
-        raise LocalError(f"the supervisor does not answer after {CONNECT_PATIENCE:g}s") from None
