@@ -32,14 +32,19 @@ func Verb[Args, Result any](run func(context.Context, Args) (Result, error)) Han
 		if err != nil {
 			return nil, err
 		}
-		var out bytes.Buffer
-		encoder := json.NewEncoder(&out)
-		encoder.SetEscapeHTML(false)
-		if err := encoder.Encode(result); err != nil {
-			return nil, fmt.Errorf("result: %w", err)
-		}
-		return out.Bytes(), nil
+		return encode(result)
 	}
+}
+
+// encode leaves <, > and & as they are.
+func encode(value any) ([]byte, error) {
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, fmt.Errorf("result: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
 // Server answers the calls of one parent.
@@ -101,8 +106,8 @@ func (s *Server) accept(ctx context.Context, request Request) {
 	callCtx, cancel := context.WithCancel(ctx)
 	s.cancels[request.ID] = cancel
 	go func() { // owned by the call: ends with its answer
-		defer s.forget(request.ID)
 		result, err := s.run(callCtx, request)
+		s.forget(request.ID)
 		if err != nil {
 			s.answer(Reply{ID: request.ID, Error: err.Error()})
 			return
@@ -139,12 +144,12 @@ func (s *Server) run(ctx context.Context, request Request) (result json.RawMessa
 }
 
 func (s *Server) answer(reply Reply) {
-	body, err := json.Marshal(reply)
+	body, err := encode(reply)
 	if err == nil && len(body) > MaxFrame {
 		err = fmt.Errorf("result of %d bytes is larger than the limit of %d", len(body), MaxFrame)
 	}
 	if err != nil {
-		body, _ = json.Marshal(Reply{ID: reply.ID, Error: err.Error()})
+		body, _ = encode(Reply{ID: reply.ID, Error: err.Error()})
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()

@@ -9,7 +9,6 @@ import (
 
 	"filippo.io/age"
 	"filippo.io/age/armor"
-	"github.com/getsops/sops/v3"
 	"github.com/getsops/sops/v3/aes"
 	"github.com/getsops/sops/v3/keyservice"
 	"google.golang.org/grpc"
@@ -50,9 +49,10 @@ func Decrypt(_ context.Context, args DecryptArgs) (DecryptResult, error) {
 	if err != nil {
 		return DecryptResult{}, fmt.Errorf("failed to load encrypted %s data: %w", args.InputFormat, err)
 	}
-	key, err := tree.Metadata.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{ageService{identities}}, nil)
-	if err != nil {
-		return DecryptResult{}, fmt.Errorf("cannot get sops data key: %w", detailed(err))
+	service := &ageService{identities: identities}
+	key, err := tree.Metadata.GetDataKeyWithKeyServices([]keyservice.KeyServiceClient{service}, nil)
+	if err != nil { // SOPS tells the reasons over many lines
+		return DecryptResult{}, fmt.Errorf("cannot get sops data key: %w", errors.Join(service.refusals...))
 	}
 	if _, err := tree.Decrypt(key, aes.NewCipher()); err != nil {
 		return DecryptResult{}, fmt.Errorf("error decrypting sops tree: %w", err)
@@ -64,39 +64,43 @@ func Decrypt(_ context.Context, args DecryptArgs) (DecryptResult, error) {
 	return DecryptResult{Data: plain}, nil
 }
 
-// detailed: SOPS keeps the reasons out of Error().
-func detailed(err error) error {
-	if user, ok := err.(sops.UserError); ok {
-		return errors.New(user.UserError())
-	}
-	return err
-}
-
 // ageService answers SOPS's requests for a data key with the given identities, and with nothing else: no other kind of key,
 // no environment.
-type ageService struct{ identities []age.Identity }
+type ageService struct {
+	identities []age.Identity
+	refusals   []error
+}
 
-func (s ageService) Decrypt(
+func (s *ageService) Decrypt(
 	_ context.Context, request *keyservice.DecryptRequest, _ ...grpc.CallOption,
 ) (*keyservice.DecryptResponse, error) {
-	if _, ok := request.Key.KeyType.(*keyservice.Key_AgeKey); !ok {
-		return nil, fmt.Errorf("keys of the type %s are not supported yet, age keys are", typeOf(request.Key))
-	}
-	if len(s.identities) == 0 {
-		return nil, errors.New("no age identity is configured")
-	}
-	reader, err := age.Decrypt(armor.NewReader(bytes.NewReader(request.Ciphertext)), s.identities...)
+	plain, err := s.open(request)
 	if err != nil {
-		return nil, fmt.Errorf("decrypt data key: %w", err)
-	}
-	plain, err := io.ReadAll(io.LimitReader(reader, 1<<16))
-	if err != nil {
-		return nil, fmt.Errorf("decrypt data key: %w", err)
+		s.refusals = append(s.refusals, err)
+		return nil, err
 	}
 	return &keyservice.DecryptResponse{Plaintext: plain}, nil
 }
 
-func (s ageService) Encrypt(
+func (s *ageService) open(request *keyservice.DecryptRequest) ([]byte, error) {
+	key, ok := request.Key.KeyType.(*keyservice.Key_AgeKey)
+	switch {
+	case !ok:
+		return nil, fmt.Errorf("keys of the type %s are not supported yet, age keys are", typeOf(request.Key))
+	case len(s.identities) == 0:
+		return nil, errors.New("no age identity is configured")
+	}
+	reader, err := age.Decrypt(armor.NewReader(bytes.NewReader(request.Ciphertext)), s.identities...)
+	if noMatch := new(age.NoIdentityMatchError); errors.As(err, &noMatch) {
+		return nil, fmt.Errorf("no identity matches the recipient %s", key.AgeKey.Recipient)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("recipient %s: %w", key.AgeKey.Recipient, err)
+	}
+	return io.ReadAll(io.LimitReader(reader, 1<<16))
+}
+
+func (s *ageService) Encrypt(
 	context.Context, *keyservice.EncryptRequest, ...grpc.CallOption,
 ) (*keyservice.EncryptResponse, error) {
 	return nil, errors.New("this service decrypts only")
