@@ -202,7 +202,7 @@ class KustomizationReconciler:
             raise PruneFailed(pruned.error)
 
     async def _is_ours(self, ks: Kustomization, ref: ObjectRef) -> bool:
-        """Seen with the controller's own eyes: a pass that was killed may have meant to apply what its tenant cannot even read."""
+        """Seen with the controller's own eyes: a killed pass may have meant to apply what its tenant cannot even read."""
         live = await self._tools.kube.find(ref)
         return live is not None and belongs_to(ks, live)
 
