@@ -26,6 +26,7 @@ from fleetloop.git.program import PLAIN_GIT, Git
 from fleetloop.git.redirect import moved_to
 from fleetloop.git.reference import Reference, branch, commit, named, tag, tags_of
 from fleetloop.git.signing import OpenPgpSigner, Signer, SshSigner
+from fleetloop.git.verify import BadSignature, NotSigned, is_signed_tag, verify_commit, verify_tag
 from fleetloop.git.worktree import Person, clone, commit_all, push
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "PLAIN_GIT",
     "WHOLE_TREE",
     "AuthenticationFailed",
+    "BadSignature",
     "Commit",
     "Credentials",
     "EmptyRepository",
@@ -47,6 +49,7 @@ __all__ = [
     "InvalidUrl",
     "KeyPair",
     "NonFastForward",
+    "NotSigned",
     "OpenPgpSigner",
     "Person",
     "Proxy",
@@ -66,6 +69,7 @@ __all__ = [
     "commit_all",
     "fetch",
     "generate_key",
+    "is_signed_tag",
     "key_pair_of",
     "list_refs",
     "moved_to",
@@ -75,4 +79,6 @@ __all__ = [
     "scan_host_key",
     "tag",
     "tags_of",
+    "verify_commit",
+    "verify_tag",
 ]

@@ -258,3 +258,31 @@ async def test_old_artifacts_are_collected_SK6(tenant: Tenant) -> None:  # noqa:
     await repo.requested("collect")  # one pass late
     folder = tenant.world.controller.data / "gitrepository" / tenant.name / "app"
     assert len(list(folder.iterdir())) == 2
+
+
+async def test_verified_commits_only_SK10(tenant: Tenant, tmp_path: Path) -> None:  # noqa: N802
+    unsigned = await tenant.push({"a": "1"})
+    verify = {"mode": "HEAD", "secretRef": {"name": "keys"}}
+    repo = await tenant.repository(verify=verify)
+    obj = await repo.until(ready("False", "VerificationError"))
+    assert condition(obj, "Ready")["message"].startswith("public keys secret error: failed to get secret")
+    await tenant.secret("keys", {"ada.sshpub": tenant.world.key.identity_pub})
+    obj = await repo.until(ready("False", "InvalidCommitSignature"))
+    assert condition(obj, "SourceVerified")["status"] == "False" and "artifact" not in obj["status"]
+    failed = f"signature verification of commit '{unsigned}' failed: unsupported signature type: empty"
+    assert condition(obj, "Ready")["message"] == failed
+
+    url = git.GitUrl.parse(tenant.url)
+    credentials = git.Credentials("x", tenant.world.token, ca=tenant.world.forge.ca_file.read_bytes())
+    await git.clone(url, "main", tmp_path / "tree", credentials)
+    (tmp_path / "tree" / "b").write_text("2")
+    sha = await git.commit_all(tmp_path / "tree", "signed", git.Person("Ada"), git.SshSigner(tenant.world.key.identity))
+    await git.push(tmp_path / "tree", url, "main", credentials)
+    await repo.request("signed")
+    obj = await repo.until(ready("True"))
+    verified = condition(obj, "SourceVerified")
+    assert verified["message"].startswith(f"verified signature of\n\t- commit '{sha}' with key 'SHA256:")
+    assert (obj["status"]["sourceVerificationMode"], verified["reason"]) == ("HEAD", "Succeeded")
+    await repo.kube.patch(repo.ref, {"spec": {"verify": None}})
+    obj = await repo.until(lambda obj: obj["status"]["observedGeneration"] == 2)
+    assert condition(obj, "SourceVerified") == {} and "sourceVerificationMode" not in obj["status"]

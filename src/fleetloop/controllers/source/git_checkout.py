@@ -29,6 +29,10 @@ _NO_REFERENCE = GitReference(branch="master")
 _CHECKOUT = "failed to checkout and determine revision"
 
 
+class SecretUnavailable(Exception):
+    """A Secret is not there or may not be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class GitCheckout:
     """Git for the GitRepositories of one controller."""
@@ -75,14 +79,19 @@ class GitCheckout:
             message = f"failed to configure authentication options: {error}"
             raise FetchFailed(reasons.AUTHENTICATION_FAILED, message) from error
 
-    async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        """Read at every pass: a rotated credential counts from the next one on."""
+    async def secret(self, namespace: str, name: str) -> dict[str, bytes]:
+        """Read at every pass: a rotated credential counts from the next one on. Raises SecretUnavailable."""
         try:
-            secret = await self.kube.get(ObjectRef("v1", "Secret", namespace, name))
+            found = await self.kube.get(ObjectRef("v1", "Secret", namespace, name))
         except (ApiError, Unreachable) as error:
-            message = f"failed to get secret '{namespace}/{name}': {error}"
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, message) from error
-        return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+            raise SecretUnavailable(f"failed to get secret '{namespace}/{name}': {error}") from error
+        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+
+    async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
+        try:
+            return await self.secret(namespace, name)
+        except SecretUnavailable as error:
+            raise FetchFailed(reasons.AUTHENTICATION_FAILED, str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from fleetloop.api.durations import seconds_of
 from fleetloop.api.meta import Artifact, Status
 from fleetloop.api.source import GitInclude, GitRepository, GitRepositoryStatus
 from fleetloop.controllers.source.artifact import Storage, work_folder
-from fleetloop.controllers.source.failures import SourceFailure
-from fleetloop.controllers.source.git_checkout import GitCheckout
+from fleetloop.controllers.source.failures import SourceFailure, VerificationFailed
+from fleetloop.controllers.source.git_checkout import GitCheckout, SecretUnavailable
 from fleetloop.controllers.source.git_include import copy_includes, included_artifacts
+from fleetloop.controllers.source.git_verify import check_mode, is_covered, mode_of, verify
 from fleetloop.controllers.source.summary import IN_PROGRESS, OWNED, begin, has_failed, summarize
 from fleetloop.kube.client import Kube
 from fleetloop.runtime.conditions import mark, remove
@@ -68,6 +69,7 @@ class GitPass:
     async def run(self) -> Outcome:
         repo = self._repo
         await self._begin()
+        check_mode(repo)
         remote = await self._tools.checkout.remote_of(repo)
         reference, revision = await remote.resolve(repo.spec.ref)
         includes = await included_artifacts(repo, self._tools.kube, self._tools.requeue_dependency)
@@ -80,6 +82,7 @@ class GitPass:
             commit = await remote.fetch(reference, repo, tree)
             self._fetched()
             await self._announce(commit.revision)
+            await self._verify(commit)
             if not self._is_current(commit.revision, includes):
                 await self._archive(tree, commit, includes)
         self._observe(includes)
@@ -87,8 +90,11 @@ class GitPass:
         return self._done(subject_of(commit))
 
     async def _begin(self) -> None:
-        """Tells of a pass that somebody may wait for, and clears away what the store has lost."""
+        """Tells of a pass that somebody may wait for, and clears away what no longer holds."""
         repo, draft = self._repo, self._draft
+        if repo.spec.verify is None:
+            draft.source_verification_mode = None
+            remove(draft, reasons.SOURCE_VERIFIED)
         had_artifact = draft.artifact is not None
         draft.artifact = await self._tools.storage.check(repo, draft.artifact, self._report)
         if draft.artifact is None:
@@ -109,6 +115,8 @@ class GitPass:
         """SK8, SK3: whether the artifact is of this revision and made as the spec wants it; nobody asks for its digest."""
         artifact, draft = self._draft.artifact, self._draft
         stored = artifact is not None and artifact.revision == revision and draft.is_true(reasons.ARTIFACT_IN_STORAGE)
+        if not is_covered(mode_of(self._repo), draft.source_verification_mode):
+            return False
         return stored and recipe_of(self._repo) == last_recipe(draft) and same_artifacts(includes, draft.included_artifacts)
 
     def _fetched(self) -> None:
@@ -124,6 +132,19 @@ class GitPass:
             self._mark(reasons.ARTIFACT_OUTDATED, reasons.NEW_REVISION, message)
         self._mark_begun(f"building artifact: {message}", drift=True)
         await self._report.progress()
+
+    async def _verify(self, commit: git.Commit) -> None:
+        draft, spec, mode = self._draft, self._repo.spec, mode_of(self._repo)
+        if spec.verify is None or mode is None:
+            return
+        draft.source_verification_mode = None  # until it has succeeded
+        try:
+            keys = await self._tools.checkout.secret(self._repo.namespace, spec.verify.secret_ref.name)
+        except SecretUnavailable as error:
+            raise VerificationFailed(reasons.VERIFICATION_ERROR, f"public keys secret error: {error}") from error
+        message = await asyncio.to_thread(verify, commit, mode, keys)
+        draft.source_verification_mode = mode
+        self._mark(reasons.SOURCE_VERIFIED, reasons.SUCCEEDED, message)
 
     async def _archive(self, tree: Path, commit: git.Commit, includes: tuple[Artifact, ...]) -> None:
         repo, storage = self._repo, self._tools.storage
