@@ -1,0 +1,137 @@
+"""Steps where the right moment matters: somebody else pushes between our clone and our push, or after it."""
+
+from pathlib import Path
+
+import pytest
+
+from fleetloop.bootstrap import steps
+from fleetloop.bootstrap.components import InstallOptions
+from fleetloop.bootstrap.errors import StepFailed
+from fleetloop.bootstrap.files import Sync
+from fleetloop.bootstrap.hands import RealHands
+from fleetloop.bootstrap.plan import CommitStyle, Plan
+from fleetloop.bootstrap.secret import BasicAuth, SourceSecret
+from fleetloop.bootstrap.tools import Tools
+from fleetloop.bootstrap.waits import Expected
+from fleetloop.bootstrap.work import Remote, WorkTree
+from fleetloop.git import Credentials, Git, GitUrl, Person
+from fleetloop.kube import Kube, Manifest
+from tests.e2e.bootstrap.place import Place
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Heard:
+    """A Say that keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def action(self, text: str) -> None:
+        self.lines.append(f"► {text}")
+
+    def success(self, text: str) -> None:
+        self.lines.append(f"✔ {text}")
+
+    def failure(self, text: str) -> None:
+        self.lines.append(f"✗ {text}")
+
+    def waiting(self, text: str) -> None:
+        self.lines.append(f"◎ {text}")
+
+    def generate(self, text: str) -> None:
+        self.lines.append(f"✚ {text}")
+
+    def warning(self, text: str) -> None:
+        self.lines.append(f"⚠️ {text}")
+
+
+class Rivalled(RealHands):
+    """Hands whose pushes come too late, `times` times."""
+
+    def __init__(self, kube: Kube, place: Place, name: str, folder: Path, times: int) -> None:
+        super().__init__(kube)
+        self._place, self._name, self._folder, self._times = place, name, folder, times
+
+    async def push(self, work: WorkTree) -> None:
+        if self._times:
+            self._times -= 1
+            await rival_commit(self._place, self._name, self._folder, f"rival-{self._times}")
+        await super().push(work)
+
+
+async def rival_commit(place: Place, name: str, folder: Path, file: str) -> str:
+    clone = folder / "rival"
+    if clone.exists():
+        await place.forge.git("pull", "--quiet", "--rebase", "origin", "main", cwd=clone, token=place.token)
+    return await place.forge.push_files("acme", name, {file: "x"}, token=place.token, folder=clone)
+
+
+def plan_for(place: Place, name: str) -> Plan:
+    url = GitUrl.parse(f"{place.forge.url}/acme/{name}.git")
+    return Plan(
+        components=InstallOptions(namespace=name),
+        sync=Sync(name, str(url), "main", "./clusters/x"),
+        remote=url,
+        credentials=Credentials(username="ada", password=place.token, ca=place.forge.ca_file.read_bytes()),
+        secret=SourceSecret(BasicAuth("git", place.token)),
+        commits=CommitStyle(Person("Flux")),
+    )
+
+
+def tools_with(place: Place, hands: RealHands, heard: Heard) -> Tools:
+    return Tools(place.kube, hands, Git.inheriting({"PATH": "/usr/bin:/bin"}), no_build, heard, yes, no_wait)
+
+
+async def no_build(tree: Path, directory: str) -> list[Manifest]:
+    raise AssertionError("nothing is built here")
+
+
+async def yes(question: str) -> bool:
+    return True
+
+
+async def no_wait(expected: Expected, deadline: float) -> None: ...
+
+
+async def publish(place: Place, name: str, folder: Path, times: int) -> Heard:
+    await place.forge.admin.create_repository("acme", name)
+    await rival_commit(place, name, folder, "first")
+    plan, heard = plan_for(place, name), Heard()
+    tools = tools_with(place, Rivalled(place.kube, place, name, folder, times), heard)
+    async with WorkTree.temporary(Remote(plan.remote, "main", plan.credentials, tools.git)) as work:
+        await work.clone()
+        await steps.publish("component", lambda tree: {"f": "ours"}, "ours", work, plan, tools)
+    return heard
+
+
+async def test_bs29_a_push_in_between_is_met_with_a_fresh_clone(place: Place, tmp_path: Path) -> None:
+    name = place.name()
+    heard = await publish(place, name, tmp_path, times=1)
+    assert "⚠️  git conflict detected, retrying with a fresh clone" in heard.lines
+    assert await place.subjects(name) == ["ours", "change rival-0", "change first"]
+    assert await place.file(name, "f") == "ours"
+
+
+async def test_bs29_two_pushes_in_between_are_too_many(place: Place, tmp_path: Path) -> None:
+    name = place.name()
+    with pytest.raises(StepFailed, match="failed to push manifests: failed to push to remote"):
+        await publish(place, name, tmp_path, times=2)
+
+
+async def test_bs36_a_later_commit_of_somebody_else_is_built_upon_ours(place: Place, tmp_path: Path) -> None:
+    name = place.name()
+    await place.forge.admin.create_repository("acme", name)
+    older = await rival_commit(place, name, tmp_path, "first")
+    plan = plan_for(place, name)
+    git = Git.inheriting({"PATH": "/usr/bin:/bin"})
+    async with WorkTree.temporary(Remote(plan.remote, "main", plan.credentials, git)) as work:
+        await work.clone()
+        await work.commit({"f": "ours"}, "ours", plan.commits)
+        await work.push()
+        later = await rival_commit(place, name, tmp_path, "later")
+        expected = Expected(f"main@sha1:{work.head}", work.is_built_upon)
+        assert await expected.is_met_by(f"main@sha1:{later}")
+        assert not await expected.is_met_by(f"main@sha1:{older}")
+        assert not await expected.is_met_by("main@sha1:" + "0" * 40)
+        assert not await expected.is_met_by("")
