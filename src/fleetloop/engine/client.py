@@ -21,11 +21,11 @@ EXIT_MEMORY = 70  # internal/worker/worker.go
 log = logging.getLogger(__name__)
 
 
-def frame(message: Mapping[str, object]) -> bytes:
-    """Length and JSON. Raises EngineError when it is too large."""
+def frame(message: Mapping[str, object], limit: int = MAX_FRAME) -> bytes:
+    """Length and JSON. Raises EngineError when it is too large (`limit` in bytes)."""
     body = orjson.dumps(message)
-    if len(body) > MAX_FRAME:
-        raise EngineError(f"call of {len(body)} bytes is larger than the limit of {MAX_FRAME}")
+    if len(body) > limit:
+        raise EngineError(f"call of {len(body)} bytes is larger than the limit of {limit}")
     return len(body).to_bytes(4) + body
 
 

@@ -1,0 +1,35 @@
+"""An engine that misbehaves on request: `python -m tests.kit.stubborn_engine`. Speaks the frames of internal/rpc."""
+
+import json
+import sys
+from typing import Any
+
+
+def answer(reply: dict[str, Any]) -> None:
+    body = json.dumps(reply).encode()
+    sys.stdout.buffer.write(len(body).to_bytes(4) + body)
+    sys.stdout.buffer.flush()
+
+
+def main() -> None:
+    """Verbs: `echo`; `hang` answers nothing, not even a cancel; `die` ends with exit code args.code, after args.last words."""
+    while head := sys.stdin.buffer.read(4):
+        call = json.loads(sys.stdin.buffer.read(int.from_bytes(head)))
+        args = call.get("args") or {}
+        match call["verb"]:
+            case "echo":
+                answer({"id": call["id"], "result": args})
+            case "refuse":
+                answer({"id": call["id"], "error": "no"})
+            case "stranger":
+                answer({"id": 10**6, "result": None})
+                answer({"id": call["id"], "result": None})
+            case "die":
+                print(args["last"], file=sys.stderr, flush=True)
+                sys.exit(args["code"])
+            case "cancel" | "hang":
+                pass
+
+
+if __name__ == "__main__":
+    main()
