@@ -186,17 +186,16 @@ async def test_delete_asks(recorded: Space) -> None:
 async def test_a_controllers_log(space: Space) -> None:
     """⚠ CLI40: lines about no object show with -A only. The pod is a real process of the virtual node."""
     labels = {"app.kubernetes.io/part-of": "flux"}
-    pod = {"containers": [{"name": "manager", "image": "ghcr.io/fleetloop/kustomize-controller:v1"}]}
-    ref = ObjectRef("apps/v1", "Deployment", space.name, "kustomize-controller")
+    probe = {"httpGet": {"path": "/readyz", "port": 9440}, "periodSeconds": 1}
+    container = {"name": "manager", "image": "ghcr.io/fleetloop/source-watcher:v1", "readinessProbe": probe}
+    pod = {"metadata": {"labels": {"app": "controller"}}, "spec": {"containers": [container]}}
+    ref = ObjectRef("apps/v1", "Deployment", space.name, "source-watcher")
     await space.kube.create(
         {
             "apiVersion": ref.api_version,
             "kind": ref.kind,
             "metadata": {"name": ref.name, "namespace": space.name, "labels": labels},
-            "spec": {
-                "selector": {"matchLabels": {"app": "kc"}},
-                "template": {"metadata": {"labels": {"app": "kc"}}, "spec": pod},
-            },
+            "spec": {"selector": {"matchLabels": {"app": "controller"}}, "template": pod},
         }
     )
     await until(space.kube, ref, lambda obj: bool((obj.get("status") or {}).get("availableReplicas")), DEADLINE)
