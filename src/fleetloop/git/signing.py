@@ -82,22 +82,33 @@ def _pgp_signer(ring: bytes, key_id: str, passphrase: str) -> Any:
     wanted = key_id.removeprefix("0x").lower()
     if wanted and len(wanted) != 16:
         raise InvalidKey(f"invalid GPG key id length; expected 16, got {len(wanted)}")
-    try:
-        keys = pysequoia.Cert.split_bytes(ring)
-    except (ValueError, RuntimeError) as error:
-        raise InvalidKey(f"unable to read GPG key ring: {_first_line(error)}") from None
+    keys = _keys_of(ring)
     if not keys:
         raise InvalidKey("empty GPG key ring")
-    matching = [key for key in keys if key.fingerprint.endswith(wanted)]
+    matching = [packets for packets in keys if packets[0].fingerprint.lower().endswith(wanted)]
     if not matching:
         raise InvalidKey(f"no GPG keyring matching key id '{wanted}' found")
-    secrets = matching[0].secrets
-    if secrets is None:
+    if matching[0][0].tag != pysequoia.packet.Tag.SecretKey:
         raise InvalidKey(_no_secret(wanted))
     try:
-        return secrets.signer(passphrase or None)
+        return pysequoia.Tsk.from_packets(matching[0]).signer(passphrase or None)
     except (ValueError, RuntimeError) as error:
         raise InvalidKey(f"unable to decrypt GPG private key: {_first_line(error)}") from None
+
+
+def _keys_of(ring: bytes) -> list[list[Any]]:
+    """The packets of each key, its primary key first. Raises InvalidKey."""
+    from pysequoia.packet import PacketPile, Tag
+
+    keys: list[list[Any]] = []
+    try:
+        for packet in PacketPile.from_bytes(ring) if ring else ():
+            if packet.tag in (Tag.SecretKey, Tag.PublicKey):
+                keys.append([])
+            keys[-1].append(packet)
+    except (ValueError, RuntimeError, IndexError) as error:
+        raise InvalidKey(f"unable to read GPG key ring: {_first_line(error)}") from None
+    return keys
 
 
 def _no_secret(wanted: str) -> str:
