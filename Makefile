@@ -31,7 +31,7 @@ check: $(VENV)/installed $(VENV)/vetted
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest tests/unit tests/test_layers.py
+	$(BIN)/pytest -n auto tests/unit tests/test_layers.py
 
 bench: $(VENV)/installed
 	$(BIN)/python -m bench

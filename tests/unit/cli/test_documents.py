@@ -20,7 +20,8 @@ SHELL_ENDS = {"|", ">", ">>", "&&", "||", ";"}
 def commands_of(text: str) -> Iterator[tuple[str, ...]]:
     """The words after `fleetloop`, without comments, redirections and `[optional]` brackets."""
     lines = [line for block in FENCED.findall(text) for line in block.replace("\\\n", " ").splitlines()]
-    for line in [*lines, *INLINE.findall(text)]:
+    inline = [re.sub(r"(\w)(?:\|\w+)+", r"\1", command) for command in INLINE.findall(text)]  # of `up|down` the first
+    for line in [*lines, *inline]:
         words = shlex.split(re.sub(r"[\[\]…]", "", line), comments=True)
         while "fleetloop" in words:
             words = words[words.index("fleetloop") + 1 :]
