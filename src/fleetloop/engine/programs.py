@@ -8,6 +8,7 @@ from pathlib import Path
 from fleetloop.engine.errors import EngineMissing
 
 BIN = Path(__file__).parents[1] / "_bin"
+PATH = "/usr/local/bin:/usr/bin:/bin"  # where git is looked for unless the settings say otherwise
 NOWHERE = "/nonexistent"  # for HOME and temp folders of verbs that must not have any
 
 
@@ -64,6 +65,7 @@ def environment_of(family: Family, settings: EngineSettings, scratch: Path) -> d
     if family is not Family.REMOTE:
         return {"HOME": NOWHERE, "TMPDIR": NOWHERE}
     return {
+        "PATH": PATH,
         **settings.environment,
         "HOME": NOWHERE,
         "TMPDIR": str(scratch),
