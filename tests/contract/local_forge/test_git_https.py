@@ -1,8 +1,10 @@
 """Git over HTTPS with the real git program, and with raw requests where git hides what is sent."""
 
+import asyncio
 import base64
 import gzip
 import secrets
+import ssl
 from pathlib import Path
 
 import aiohttp
@@ -157,3 +159,21 @@ async def test_garbage_instead_of_a_pack_is_an_error_not_a_hang(scene: Scene, tm
     async with scene.session.post(f"{url}/git-receive-pack", data=b"\xff" * 70000, headers=headers) as response:
         await response.read()
     assert (await scene.forge.admin.repository(scene.org, scene.repo))["refs"] == {}
+
+
+async def test_client_that_goes_away_leaves_no_process(scene: Scene) -> None:
+    """The backend sees its input end: the answer to the next push does not wait for it, and it is gone."""
+    host, port = scene.forge.url.removeprefix("https://").split(":")
+    trust = ssl.create_default_context(cafile=scene.forge.ca_file)
+    _, writer = await asyncio.open_connection(host, int(port), ssl=trust)
+    headers = basic(await scene.token(contents="write")) | {
+        "Host": f"{host}:{port}",
+        "Content-Type": "application/x-git-receive-pack-request",
+        "Content-Length": "1000000",
+    }
+    lines = [f"POST /{scene.org}/fleet.git/git-receive-pack HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    writer.write("\r\n".join([*lines, "", "0094"]).encode())
+    await writer.drain()
+    writer.transport.abort()
+    await scene.forge.admin.until_requested(f"/{scene.org}/fleet.git/git-receive-pack")
+    await scene.push({"a": "1\n"})

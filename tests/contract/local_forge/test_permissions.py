@@ -148,6 +148,18 @@ async def test_expired_and_unknown_tokens_are_bad_credentials(scene: Scene) -> N
     assert shown.headers["GitHub-Authentication-Token-Expiration"].endswith("UTC")
 
 
+async def test_deletion_needs_its_own_classic_scope(scene: Scene) -> None:
+    for scopes, status in ((["repo"], 403), (["repo", "delete_repo"], 204)):
+        api = scene.api(await scene.forge.admin.create_classic_token(scene.owner, scopes))
+        assert (await api("DELETE", REPO, **scene.target)).status == status
+
+
+async def test_revoked_token_is_bad_credentials(scene: Scene) -> None:
+    token = await scene.token()
+    await scene.forge.admin.revoke_token(token)
+    assert (await scene.api(token)("GET", REPO, **scene.target)).status == 401
+
+
 async def test_token_header_and_basic_auth_are_taken(scene: Scene) -> None:
     token = await scene.token(metadata="read")
     for header in (f"token {token}", f"bearer {token}"):

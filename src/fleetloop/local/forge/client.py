@@ -65,9 +65,9 @@ class ForgeAdmin:
         await self._send("POST", "users", {"login": login, "name": name, "email": email})
 
     async def create_org(
-        self, login: str, owners: Sequence[str] = (), members: Sequence[str] = (), base_role: str = "pull"
+        self, login: str, owners: Sequence[str] = (), members: Sequence[str] = (), base_role: str | None = None
     ) -> None:
-        """`base_role`: what members may do with every repository: none, pull, push, admin."""
+        """`base_role`: what members may do with every repository: none, pull (at first), push, admin."""
         body = {"login": login, "owners": list(owners), "members": list(members), "base_role": base_role}
         await self._send("POST", "orgs", body)
 
@@ -95,6 +95,9 @@ class ForgeAdmin:
 
     async def create_classic_token(self, user: str, scopes: Sequence[str] = ("repo",)) -> str:
         return str((await self._send("POST", "tokens", {"user": user, "scopes": list(scopes)}))["token"])
+
+    async def revoke_token(self, token: str) -> None:
+        await self._send("DELETE", "tokens", {"token": token})
 
     async def create_repository(
         self, owner: str, name: str, private: bool = True, default_branch: str = "main"
@@ -164,6 +167,10 @@ class ForgeAdmin:
     async def requests(self) -> list[dict[str, Any]]:
         """The last requests, oldest first: time, method, path, query, status, user, accept."""
         return list(await self._send("GET", "requests"))
+
+    async def until_requested(self, prefix: str) -> None:
+        """Return when a request to a path that begins with `prefix` has been answered and is remembered."""
+        await self._send("GET", "requests/awaited", params={"prefix": prefix})
 
     async def forget_requests(self) -> None:
         await self._send("DELETE", "requests")

@@ -8,6 +8,7 @@ import hashlib
 import secrets
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -105,6 +106,9 @@ class Forge:
         self.state.tokens[_digest(secret)] = token
         return secret
 
+    def revoke_token(self, secret: str) -> None:
+        self.state.tokens.pop(_digest(secret), None)
+
     def caller_of_token(self, secret: str) -> Caller | None:
         """Whom a token stands for; None for an unknown or expired one."""
         token = self.state.tokens.get(_digest(secret))
@@ -145,8 +149,13 @@ class Forge:
             raise Exists(f"repository {owner.login}/{name} exists")
         now = self.now()
         repository = Repository(self.state.new_id(), owner.login, name, private, description, default_branch, now, now, now)
-        self.state.repositories[repository.full_name.lower()] = repository
-        await BareRepository.create(self.git(repository).path, default_branch)
+        name_key, path = repository.full_name.lower(), self.git(repository).path
+        with ExitStack() as undo:
+            self.state.repositories[name_key] = repository
+            undo.callback(self.state.repositories.pop, name_key, None)
+            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)  # left by a crash before the id was saved
+            await BareRepository.create(path, default_branch)
+            undo.pop_all()
         return repository
 
     async def delete_repository(self, repository: Repository) -> None:
@@ -169,9 +178,10 @@ class Forge:
     # -- what follows a change of refs
 
     async def load_refs(self) -> None:
-        """Remember where all refs stand, so that only later changes are told."""
+        """Remember where all refs stand, so that only later changes are told. Catches up on what a crash cut off."""
         for repository in self.state.repositories.values():
-            self._refs[repository.id] = await self.git(repository).refs()
+            self._refs[repository.id] = refs = await self.git(repository).refs()
+            await self._follow(repository, refs)
 
     async def refs_changed(self, repository: Repository, actor: str) -> None:
         """Compare refs with what was last told and tell the difference, each change once. Call after every write."""
@@ -189,25 +199,22 @@ class Forge:
         if not changes:
             return
         repository.pushed_at = repository.updated_at = self.now()
-        await self._adopt_first_branch(repository, after)
-        self._follow_pulls(repository, changes)
+        await self._follow(repository, after)
         await self.save()
         for change in changes:
             if self.listener:
                 await self.listener.pushed(repository, actor, change)
 
-    async def _adopt_first_branch(self, repository: Repository, refs: dict[str, str]) -> None:
-        """An empty repository takes the first branch pushed as its default branch, as GitHub does."""
+    async def _follow(self, repository: Repository, refs: dict[str, str]) -> None:
+        """What depends on refs: open pull requests, and the default branch of a repository that was empty (GitHub does so)."""
+        for pull in repository.pulls:
+            sha = refs.get(f"refs/heads/{pull.head}", pull.head_sha)
+            if pull.state == "open" and sha != pull.head_sha:
+                pull.head_sha, pull.updated_at = sha, self.now()
         branches = [ref.removeprefix("refs/heads/") for ref in refs if ref.startswith("refs/heads/")]
         if branches and repository.default_branch not in branches:
             repository.default_branch = branches[0]
             await self.git(repository).set_default_branch(branches[0])
-
-    def _follow_pulls(self, repository: Repository, changes: list[RefChange]) -> None:
-        moved = {change.ref: change.after for change in changes if change.after != NOTHING}
-        for pull in repository.pulls:
-            if pull.state == "open" and (sha := moved.get(f"refs/heads/{pull.head}")):
-                pull.head_sha, pull.updated_at = sha, self.now()
 
 
 def _digest(secret: str) -> str:

@@ -1,9 +1,11 @@
 """Remembers the last requests (who, what, which answer), so that a test or a person can see what a client did."""
 
+import asyncio
 from collections import deque
 from dataclasses import dataclass
 
 REMEMBERED = 1000
+PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +26,17 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._entries: deque[Entry] = deque(maxlen=REMEMBERED)
+        self._added = asyncio.Condition()
 
-    def add(self, entry: Entry) -> None:
-        self._entries.append(entry)
+    async def add(self, entry: Entry) -> None:
+        async with self._added:
+            self._entries.append(entry)
+            self._added.notify_all()
+
+    async def until(self, prefix: str) -> None:
+        """Return when a request to a path with that beginning has been answered; raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE), self._added:
+            await self._added.wait_for(lambda: any(entry.path.startswith(prefix) for entry in self._entries))
 
     def entries(self) -> list[Entry]:
         return list(self._entries)

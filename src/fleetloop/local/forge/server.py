@@ -100,7 +100,7 @@ async def _remember(request: web.Request, handler: WebHandler) -> web.StreamResp
         caller = request.get(CALLER)
         login, accept = caller.account.login if caller else "", request.headers.get("Accept", "")
         now, path, query = request.app[FORGE].now(), request.path, request.query_string
-        request.app[REQUESTS].add(Entry(now, request.method, path, query, response.status, login, accept))
+        await request.app[REQUESTS].add(Entry(now, request.method, path, query, response.status, login, accept))
     return response
 
 

@@ -6,7 +6,7 @@ Smart protocol only. The repository's folder is chosen here; the client's path n
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
@@ -68,7 +68,8 @@ async def _serve(request: web.Request, service: str, path: str, query: str) -> w
     finally:
         if service == "git-receive-pack" and request.method == "POST":
             await forge.refs_changed(repository, actor)
-    await response.write_eof()  # so that whoever sees the push end also sees what follows from it
+    with suppress(ConnectionError):
+        await response.write_eof()  # so that whoever sees the push end also sees what follows from it
     return response
 
 
@@ -142,11 +143,12 @@ async def _run_backend(request: web.Request, environment: dict[str, str]) -> web
         assert process.stdin and process.stdout
         feeding = tasks.create_task(_feed(request, process.stdin))
         response = _response_of(await _headers(process.stdout))
-        await response.prepare(request)
-        while chunk := await process.stdout.read(CHUNK):
-            await response.write(chunk)
-        await process.wait()
-        feeding.cancel()  # the backend has answered; it needs no more
+        with suppress(ConnectionError):  # a client that went away needs no answer; leaving ends the backend
+            await response.prepare(request)
+            while chunk := await process.stdout.read(CHUNK):
+                await response.write(chunk)
+            await process.wait()
+        feeding.cancel()
     return response
 
 
@@ -169,16 +171,17 @@ async def _backend(environment: dict[str, str]) -> AsyncIterator[asyncio.subproc
 
 
 async def _feed(request: web.Request, stdin: asyncio.StreamWriter) -> None:
-    """Copy the request's body, already unzipped by the HTTP library, to the backend."""
+    """Copy the request's body, already unzipped by the HTTP library, to the backend; end it when the client goes away."""
     try:
         async for chunk in request.content.iter_chunked(CHUNK):
             if stdin.is_closing():
                 return  # the backend stopped reading and says why in its answer
             stdin.write(chunk)
             await stdin.drain()
-        stdin.close()
-    except (BrokenPipeError, ConnectionResetError):
+    except (ConnectionError, web.RequestPayloadError):
         return
+    finally:
+        stdin.close()
 
 
 async def _headers(stdout: asyncio.StreamReader) -> list[tuple[str, str]]:

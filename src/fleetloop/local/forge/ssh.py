@@ -21,6 +21,7 @@ from .smart_http import PROTOCOL, SERVICES, TRANSFER_TIMEOUT, receive_settings
 from .store import replace_file
 
 LOGIN_TIMEOUT = 30.0  # seconds until a client must have shown a key
+KEEPALIVE = 60.0  # seconds; who does not answer three is disconnected
 TARGET = re.compile(r"/?(?P<owner>[^/]+)/(?P<repo>[^/]+?)(?:\.git)?/?")
 
 
@@ -88,6 +89,7 @@ async def listening(forge: Forge, address: str, port: int) -> AsyncIterator[int]
         agent_forwarding=False,
         x11_forwarding=False,
         login_timeout=LOGIN_TIMEOUT,
+        keepalive_interval=KEEPALIVE,
         server_version="fleetloop-forge",
     )
     try:

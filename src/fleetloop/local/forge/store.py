@@ -35,7 +35,7 @@ class Store:
 
 def replace_file(file: Path, content: bytes, mode: int = 0o600) -> None:
     """Write `content` so that a reader, or a crash, sees the old file or the new one. Blocking."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    draft = file.with_name(f".{file.name}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(content)

@@ -1,5 +1,7 @@
 """Makes people, organisations, teams, tokens, repositories and what hangs on them."""
 
+from typing import Literal
+
 import msgspec
 from aiohttp import web
 
@@ -20,7 +22,7 @@ class NewAccount(msgspec.Struct):
     email: str = ""
     owners: list[str] = []
     members: list[str] = []
-    base_role: str = "pull"
+    base_role: Literal["none", "pull", "push", "admin"] | None = None  # None: as it is
 
 
 class NewTeam(msgspec.Struct):
@@ -39,6 +41,10 @@ class NewToken(msgspec.Struct):
     repositories: list[str] | None = None
     note: str = ""
     expires_in: float | None = None  # seconds
+
+
+class KnownToken(msgspec.Struct):
+    token: str
 
 
 class NewRepository(msgspec.Struct):
@@ -75,7 +81,7 @@ async def create_organization(request: web.Request, forge: Forge) -> web.Respons
         account_named(forge, login)
     account = forge.ensure_account(wish.login, "Organization", wish.name, wish.email)
     account.members |= people
-    account.base_role = wish.base_role
+    account.base_role = wish.base_role or account.base_role
     await forge.save()
     return answer(account, 201)
 
@@ -116,11 +122,8 @@ async def create_token(request: web.Request, forge: Forge) -> web.Response:
     return answer({"token": secret, "id": token.id, "expires_at": token.expires_at}, 201)
 
 
-async def delete_token(request: web.Request, forge: Forge) -> web.Response:
-    wanted = request.match_info["id"]
-    tokens = forge.state.tokens
-    for digest in [digest for digest, token in tokens.items() if str(token.id) == wanted]:
-        del tokens[digest]
+async def revoke_token(request: web.Request, forge: Forge) -> web.Response:
+    forge.revoke_token((await body_of(request, KnownToken)).token)
     await forge.save()
     return nothing()
 
@@ -176,7 +179,7 @@ ROUTES = [
     admin_route("POST", "/orgs", create_organization),
     admin_route("POST", "/orgs/{org}/teams", create_team),
     admin_route("POST", "/tokens", create_token),
-    admin_route("DELETE", "/tokens/{id}", delete_token),
+    admin_route("DELETE", "/tokens", revoke_token),
     admin_route("POST", "/repos", create_repository),
     admin_route("PUT", REPOSITORY + "/collaborators/{login}", set_collaborator),
     admin_route("PUT", REPOSITORY + "/protected", protect_branches),

@@ -43,6 +43,12 @@ async def list_requests(request: web.Request, forge: Forge) -> web.Response:
     return answer(request.app[REQUESTS].entries())
 
 
+async def until_requested(request: web.Request, forge: Forge) -> web.Response:
+    """Answers when a request to a path that begins with `prefix` is remembered."""
+    await request.app[REQUESTS].until(request.query.get("prefix", "/"))
+    return nothing()
+
+
 async def forget_requests(request: web.Request, forge: Forge) -> web.Response:
     request.app[REQUESTS].forget()
     return nothing()
@@ -53,5 +59,6 @@ ROUTES = [
     admin_route("DELETE", "/faults", lift_faults),
     admin_route("GET", "/faults/hanging", until_hanging),
     admin_route("GET", "/requests", list_requests),
+    admin_route("GET", "/requests/awaited", until_requested),
     admin_route("DELETE", "/requests", forget_requests),
 ]

@@ -144,12 +144,10 @@ def authorised_repository(call: Call, asked: Need) -> Repository:
             raise problems.requires_authentication()
         case Verdict.TOKEN_LACKS if call.caller and call.caller.token and call.caller.token.owner:
             raise problems.token_lacks(asked.header)
-        case Verdict.TOKEN_LACKS:
+        case Verdict.TOKEN_LACKS | Verdict.ROLE_LACKS if asked.role is Role.ADMIN:
+            raise problems.forbidden("Must have admin rights to Repository.", {"X-Accepted-OAuth-Scopes": asked.scope})
+        case Verdict.TOKEN_LACKS | Verdict.ROLE_LACKS | Verdict.INVISIBLE:
             raise problems.Problem(404, "Not Found", headers={"X-Accepted-OAuth-Scopes": asked.scope})
-        case Verdict.ROLE_LACKS if asked.role is Role.ADMIN:
-            raise problems.forbidden("Must have admin rights to Repository.")
-        case Verdict.ROLE_LACKS | Verdict.INVISIBLE:
-            raise problems.not_found()
 
 
 def identify(request: web.Request) -> None:
