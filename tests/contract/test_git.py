@@ -66,6 +66,16 @@ async def test_annotated_tag_brings_its_object(server: GitServer, copy: WorkingC
     assert set(narrow) == {"refs/tags/v1.0.0", "refs/tags/v1.0.0^{}"}
 
 
+async def test_youngest_of_equal_versions(server: GitServer, copy: WorkingCopy) -> None:
+    """Build metadata does not order versions; the time of the commits does (source-kustomize.md 3.1)."""
+    for name, at in (("1.0.0+a", "2026-02-01"), ("1.0.0+b", "2026-03-01"), ("1.0.0+c", "2026-01-01")):
+        by_hand(copy.folder, "commit", "-q", "--allow-empty", "-m", name, at=f"{at}T00:00:00Z")
+        by_hand(copy.folder, "tag", "-a", "-m", name, name, at="2026-04-01T00:00:00Z")
+        copy.push(name)
+    tags = [git.tag(name) for name in ("1.0.0+a", "1.0.0+b", "1.0.0+c")]
+    assert await git.newest_of(url_of(server), tags, git=GIT) == git.tag("1.0.0+b")
+
+
 async def test_any_ref_by_name(server: GitServer, copy: WorkingCopy, into: Path) -> None:
     """A pull request's head is on no branch; its ref itself is fetched (source-kustomize.md 3.1)."""
     by_hand(copy.folder, "checkout", "-q", "--detach")

@@ -286,3 +286,32 @@ async def test_verified_commits_only_SK10(tenant: Tenant, tmp_path: Path) -> Non
     await repo.kube.patch(repo.ref, {"spec": {"verify": None}})
     obj = await repo.until(lambda obj: obj["status"]["observedGeneration"] == 2)
     assert condition(obj, "SourceVerified") == {} and "sourceVerificationMode" not in obj["status"]
+
+
+async def test_links_and_foreign_names(tenant: Tenant, tmp_path: Path) -> None:
+    """SK9: links are not archived, wherever they point; names are bytes."""
+    await tenant.push({"ünï/код.yaml": "x", "plain": "y"})
+    work = tenant.world.folder / f"work-{tenant.name}-main"
+    (work / "link").symlink_to("/etc/passwd")
+    (work / "inner").symlink_to("plain")
+    await tenant.push({"more": "z"})
+    obj = await (await tenant.repository()).until(ready("True"))
+    assert await content(tenant, obj["status"]["artifact"], tmp_path) == {"ünï/код.yaml": "x", "plain": "y", "more": "z"}
+
+
+async def test_a_hanging_server_fails_alone(tenant: Tenant) -> None:
+    await tenant.push({"a": "1"})
+    await tenant.world.forge.admin.hang(f"/acme/{tenant.name}.git", 2)
+    hanging = await tenant.repository("hanging", timeout="1s")
+    obj = await hanging.until(ready("False"))
+    message = f"failed to checkout and determine revision: unable to list remote for '{tenant.url}': no answer within 1s"
+    assert condition(obj, "Ready")["message"] == message
+    await tenant.world.forge.admin.lift_faults()
+    await (await tenant.repository()).until(ready("True"))
+    await hanging.until(ready("True"))
+
+
+async def test_no_secret_in_the_log(tenant: Tenant) -> None:
+    log = (tenant.world.controller.folder / "log").read_text()
+    assert "NewArtifact" in log or "stored artifact" in log
+    assert tenant.world.token not in log and "gho_wrong" not in log and "pass ended by a bug" not in log

@@ -72,7 +72,7 @@ class GitPass:
         check_mode(repo)
         remote = await self._tools.checkout.remote_of(repo)
         reference, revision = await remote.resolve(repo.spec.ref)
-        includes = await included_artifacts(repo, self._tools.kube, self._tools.requeue_dependency)
+        includes = await self._find_includes()
         if self._is_current(revision, includes):
             self._fetched()
             self._stored(revision)
@@ -110,6 +110,14 @@ class GitPass:
         elif requested not in {"", draft.last_handled_reconcile_at}:
             self._mark_begun(IN_PROGRESS, drift=False)
             await self._report.progress()
+
+    async def _find_includes(self) -> tuple[Artifact, ...]:
+        draft = self._draft
+        found = await included_artifacts(self._repo, self._tools.kube, self._tools.requeue_dependency)
+        if draft.artifact and not same_artifacts(found, draft.included_artifacts):
+            message = "included artifacts differ from last observed includes"
+            self._mark(reasons.ARTIFACT_OUTDATED, reasons.INCLUDE_CHANGE, message)
+        return found
 
     def _is_current(self, revision: str, includes: tuple[Artifact, ...]) -> bool:
         """SK8, SK3: whether the artifact is of this revision and made as the spec wants it; nobody asks for its digest."""
