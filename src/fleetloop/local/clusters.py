@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from fleetloop.kube import ApiError, Unreachable
 from fleetloop.local import kubeconfig
 from fleetloop.local.child import ServerDied
 from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster, described
@@ -15,7 +16,7 @@ from fleetloop.local.network import NoFreeNetwork
 from fleetloop.local.programs import ProgramMissing
 from fleetloop.local.state import StateFolder
 
-StartFailed = (ServerDied, NotReady, NoFreeNetwork, ProgramMissing)
+StartFailed = (ServerDied, NotReady, NoFreeNetwork, ProgramMissing, ApiError, Unreachable, OSError)
 
 
 class Clusters:

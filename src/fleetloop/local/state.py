@@ -6,7 +6,7 @@ DIR/kubeconfig               every cluster, one context each
 DIR/network                  the loopback network of the shared services
 DIR/pki/                     the authority of the forge
 DIR/forge/  DIR/registry/
-DIR/clusters/NAME/network pki/ store/ kubeconfig controllers.kubeconfig logs/ pods/ services.json
+DIR/clusters/NAME/network pki/ store/ kubeconfig controllers.kubeconfig logs/ pods/ claims/ services.json
 """
 
 import os
@@ -69,6 +69,10 @@ class ClusterFolder:
     @property
     def pods(self) -> Path:
         return self.path / "pods"
+
+    @property
+    def claims(self) -> Path:
+        return self.path / "claims"
 
     def log(self, process: str) -> Path:
         return self.path / "logs" / f"{process}.log"

@@ -110,3 +110,27 @@ async def until_pod(kube: Kube, namespace: str, holds: Callable[[Manifest], bool
             if event.type != "BOOKMARK" and holds(event.object):
                 return event.object
     raise AssertionError("the watch ended")
+
+
+async def test_a_claim_is_bound_and_its_volume_goes_with_it(kube: Kube, namespace: str) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": "fast"}
+    metadata = {"name": "data", "namespace": namespace}
+    await kube.create({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec})
+    ref = ObjectRef("v1", "PersistentVolumeClaim", namespace, "data")
+    bound = await until(kube, ref, lambda c: (c.get("status") or {}).get("phase") == "Bound", SECONDS)
+    volume = bound["spec"]["volumeName"]
+    _, version = await kube.list_with_version("v1", "PersistentVolume")
+    await kube.delete(ref)
+    async with asyncio.timeout(SECONDS):
+        async for event in kube.watch("v1", "PersistentVolume", resource_version=version):
+            if event.type == "DELETED" and event.object["metadata"]["name"] == volume:
+                return
+
+
+async def test_a_load_balancer_gets_an_address(kube: Kube, namespace: str) -> None:
+    spec = {"type": "LoadBalancer", "selector": {"app": "web"}, "ports": [{"port": 80}]}
+    metadata = {"name": "web", "namespace": namespace}
+    await kube.create({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    ref = ObjectRef("v1", "Service", namespace, "web")
+    found = await until(kube, ref, lambda s: bool((s.get("status") or {}).get("loadBalancer")), SECONDS)
+    assert found["status"]["loadBalancer"]["ingress"][0]["ip"].startswith("127.")

@@ -244,6 +244,22 @@ async def test_a_pod_that_does_not_hear_is_killed(embedded: EmbeddedCluster, kub
     assert not is_running(pid)
 
 
+async def test_a_claimed_volume_outlives_the_pod(kube: Kube, namespace: str) -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": "data", "namespace": namespace}
+    await kube.create({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec})
+    wish = controller(namespace, "--storage-path=/data", volumeMounts=[{"name": "d", "mountPath": "/data"}])
+    wish["spec"]["template"]["spec"]["volumes"] = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    first = await started(kube, namespace, wish)
+    flag = (await told(kube, first))["arguments"][1]
+    Path(flag.removeprefix("--storage-path=")).joinpath("artifact").write_text("kept")
+    await kube.delete(ObjectRef("v1", "Pod", namespace, first["metadata"]["name"]))
+    uid = first["metadata"]["uid"]
+    second = await until_pod(kube, namespace, lambda p: p["metadata"]["uid"] != uid and bool(container_of(p).get("ready")))
+    assert (await told(kube, second))["arguments"][1] == flag
+    assert Path(flag.removeprefix("--storage-path=")).joinpath("artifact").read_text() == "kept"
+
+
 async def until_gone(kube: Kube, namespace: str, version: str) -> None:
     async with asyncio.timeout(SECONDS):
         async for event in kube.watch("v1", "Pod", namespace, resource_version=version):

@@ -20,7 +20,7 @@ CONTAINER = "manager"
 
 def component_of(pod: Manifest) -> str:
     """`kustomize-controller` for a pod whose container `manager` has an image of that name, wherever it is from; else empty."""
-    for container in pod["spec"]["containers"]:
+    for container in (pod.get("spec") or {}).get("containers") or []:
         if container["name"] == CONTAINER:
             name = image_name(container["image"])
             return name if name in COMPONENTS else ""

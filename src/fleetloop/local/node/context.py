@@ -36,13 +36,14 @@ def _utc_now() -> datetime.datetime:
 
 @dataclass(frozen=True, slots=True)
 class NodeContext:
-    """`server`: host and port that pods reach the API server at. `folder`: one subfolder a pod."""
+    """`server`: host and port that pods reach the API server at. `folder`: one subfolder a pod; `claims`: one a claim."""
 
     kube: Kube
     facts: NodeFacts
     address: str
     server: tuple[str, int]
     folder: Path
+    claims: Path
     service_map: Path
     pool: AddressPool
     command: CommandBuilder

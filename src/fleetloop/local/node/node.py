@@ -1,6 +1,7 @@
 """The virtual node of one cluster, put together."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,7 @@ from fleetloop.kube.cache import Cache
 from fleetloop.local.alongside import alongside
 from fleetloop.local.control_plane import Keys
 from fleetloop.local.network import API_PORT
+from fleetloop.local.node.cloud import Cloud
 from fleetloop.local.node.context import AddressPool, CommandBuilder, NodeContext
 from fleetloop.local.node.kubelet import Kubelet
 from fleetloop.local.node.pods import Pods, remove_strangers
@@ -19,6 +21,7 @@ from fleetloop.local.node.service_map import ServiceMap
 from fleetloop.local.state import ClusterFolder
 
 FIELD_MANAGER = "fleetloop-node"
+Ear = Callable[[Manifest | None, Manifest | None], None]
 
 
 def serve_command(component: str, arguments: Sequence[str]) -> Sequence[str]:
@@ -45,13 +48,18 @@ class VirtualNode:
                 kubelet = Kubelet(self.pods, node.clock)
                 async with kubelet.serving(node.address, self._keys.kubelet, self._folder.pki, self._keys.authority):
                     await register(node)
-                    await self._follow(node, self.pods)
+                    await self._follow(node, self.pods, Cloud(kube, lives, node.claims, node.address))
 
-    async def _follow(self, node: NodeContext, pods: Pods) -> None:
+    async def _follow(self, node: NodeContext, pods: Pods, cloud: Cloud) -> None:
         service_map = ServiceMap(self._folder.service_map)
-        pod_cache = Cache[Manifest](node.kube, "v1", "Pod", _as_it_is, _Told(service_map.stale, pods.changed))
-        service_cache = Cache[Manifest](node.kube, "v1", "Service", _as_it_is, _Told(service_map.stale))
-        async with alongside(pod_cache.run()), alongside(service_cache.run()), alongside(keep_alive(node)):
+        pod_cache = _cache(node.kube, "Pod", service_map.pod_changed, pods.changed)
+        service_cache = _cache(node.kube, "Service", service_map.service_changed, cloud.service_changed)
+        claims = _cache(node.kube, "PersistentVolumeClaim", cloud.claim_changed)
+        volumes = _cache(node.kube, "PersistentVolume", cloud.volume_changed)
+        async with contextlib.AsyncExitStack() as stack:
+            for cache in (pod_cache, service_cache, claims, volumes):
+                await stack.enter_async_context(alongside(cache.run()))
+            await stack.enter_async_context(alongside(keep_alive(node)))
             await pod_cache.synced.wait()
             await asyncio.to_thread(remove_strangers, node, list(pod_cache))
             self.ready.set()
@@ -65,6 +73,7 @@ class VirtualNode:
             address=network.server,
             server=(network.server, API_PORT),
             folder=self._folder.pods,
+            claims=self._folder.claims,
             service_map=self._folder.service_map,
             pool=AddressPool(network.pod_addresses()),
             command=self._command,
@@ -72,19 +81,15 @@ class VirtualNode:
         )
 
 
-class _Told:
-    """A cache's listener: `changed` hears what changed, `stale` only that something did."""
+class _Heard:
+    """A cache's listener that tells several ears."""
 
-    def __init__(
-        self, stale: Callable[[], None], changed: Callable[[Manifest | None, Manifest | None], None] | None = None
-    ) -> None:
-        self._stale = stale
-        self._changed = changed
+    def __init__(self, ears: Sequence[Ear]) -> None:
+        self._ears = ears
 
     def changed(self, old: Manifest | None, new: Manifest | None) -> None:
-        if self._changed:
-            self._changed(old, new)
-        self._stale()
+        for ear in self._ears:
+            ear(old, new)
 
     def undecodable(self, manifest: Manifest, error: ValueError) -> None:
         """Manifests are kept as they are: there is nothing to decode."""
@@ -93,5 +98,5 @@ class _Told:
         structlog.get_logger().info("watch interrupted", error=str(error))
 
 
-def _as_it_is(manifest: Manifest) -> Manifest:
-    return manifest
+def _cache(kube: Kube, kind: str, *ears: Ear) -> Cache[Manifest]:
+    return Cache[Manifest](kube, "v1", kind, lambda manifest: manifest, _Heard(ears))

@@ -4,13 +4,14 @@ import asyncio
 import base64
 import shutil
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from fleetloop.kube import Kube, Manifest, ObjectRef
+from fleetloop.local.node.cloud import claim_folder
 from fleetloop.local.node.container_view import MissingReference, Mount, Sources, pod_field
 from fleetloop.local.state import write_private
 
@@ -20,12 +21,23 @@ SERVICE_ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @dataclass(frozen=True, slots=True)
 class PodFiles:
-    """`folder` is the pod's own; it holds a folder a volume."""
+    """`folder` is the pod's own; it holds a folder a volume. `claimed`: the folders of volumes that outlive the pod."""
 
     folder: Path
+    claimed: Mapping[str, Path] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, pod: Manifest, folder: Path, claims: Path) -> "PodFiles":
+        namespace = pod["metadata"]["namespace"]
+        claimed = {
+            volume["name"]: claim_folder(claims, namespace, volume["persistentVolumeClaim"]["claimName"])
+            for volume in pod["spec"].get("volumes") or []
+            if "persistentVolumeClaim" in volume
+        }
+        return cls(folder, claimed)
 
     def volume(self, name: str) -> Path:
-        return self.folder / "volumes" / name
+        return self.claimed.get(name) or self.folder / "volumes" / name
 
     @property
     def home(self) -> Path:

@@ -29,7 +29,8 @@ class ProcessPod:
         metadata = pod["metadata"]
         self.pod = pod
         self.address = node.pool.take()
-        self.files = PodFiles(node.pod_folder(metadata["namespace"], metadata["name"], metadata["uid"]))
+        folder = node.pod_folder(metadata["namespace"], metadata["name"], metadata["uid"])
+        self.files = PodFiles.of(pod, folder, node.claims)
         self.log: LogWriter | None = None
         self._run_now: ContainerRun | None = None
         self._node = node

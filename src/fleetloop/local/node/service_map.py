@@ -19,14 +19,19 @@ from fleetloop.local.state import write_private
 
 
 class ServiceMap:
-    """`stale` is called after each change of a Service or a pod."""
+    """Hears of every change of a Service or a pod."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._stale = asyncio.Event()
 
-    def stale(self) -> None:
+    def service_changed(self, old: Manifest | None, new: Manifest | None) -> None:
         self._stale.set()
+
+    def pod_changed(self, old: Manifest | None, new: Manifest | None) -> None:
+        """Pretended pods are many, and never change the map."""
+        if component_of(new or old or {}):
+            self._stale.set()
 
     async def run(self, services: Iterable[Manifest], pods: Iterable[Manifest]) -> None:
         """Writes the file at each change of its content. The iterables are read anew each time."""
