@@ -173,6 +173,11 @@ class BareRepository:
         fields = output.decode(errors="replace").split("\0")
         return list(zip(fields[0:-1:2], fields[1::2], strict=False))
 
+    async def patch(self, before: str, after: str) -> str:
+        """The difference between two trees or commits as text for people."""
+        output = await self._git("diff-tree", "-p", "--no-renames", "--no-color", before, after)
+        return output.decode(errors="replace")
+
     async def line_counts(self, before: str, after: str) -> dict[str, tuple[int, int]]:
         """path -> lines (added, removed) between two trees or commits; binary files count as none."""
         output = await self._git("diff-tree", "-r", "-z", "--no-renames", "--numstat", before, after)

@@ -7,6 +7,7 @@ import re
 from pathlib import PurePosixPath
 
 OWNER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})")
+RESERVED = frozenset({"admin", "api"})  # first parts of paths that the forge serves itself
 REPOSITORY = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 SHA = re.compile(r"[0-9a-f]{40}")
 SLUG_JUNK = re.compile(r"[^a-z0-9_]+")
@@ -21,6 +22,8 @@ class BadName(ValueError):
 
 def owner_name(text: str) -> str:
     """The login of a user or organisation; raises BadName."""
+    if text.lower() in RESERVED:
+        raise BadName(f"owner {text!r} is reserved")
     if not OWNER.fullmatch(text) or text.endswith("-") or "--" in text:
         raise BadName(f"owner {text[:50]!r} may hold letters, digits and single inner hyphens, at most 39")
     return text

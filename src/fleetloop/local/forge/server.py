@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from . import admin, smart_http, ssh
+from . import admin, pages, smart_http, ssh
 from .admin.trouble import FAULTS, REQUESTS
 from .api import accounts, comments, commits, contents, hooks, keys, merges, pulls, refs, repositories, service, statuses, teams
 from .api.call import BODY_LIMIT, CALLER, FORGE, identify, identity_headers
@@ -27,7 +27,7 @@ from .request_log import Entry, RequestLog
 
 API = (service, accounts, repositories, keys, teams, statuses, commits, refs, contents, merges, pulls, comments, hooks)
 API_ROUTES = [route for part in API for route in part.ROUTES]
-ROUTES = [*API_ROUTES, *smart_http.ROUTES, *admin.ROUTES]
+ROUTES = [*API_ROUTES, *smart_http.ROUTES, *admin.ROUTES, *pages.ROUTES]
 DEFAULT_RATE_LIMIT = 100_000  # requests an hour and person
 SHUTDOWN_TIMEOUT = 5.0  # seconds for requests in flight
 WebHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
