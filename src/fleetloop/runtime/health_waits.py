@@ -46,11 +46,11 @@ class HealthWaits:
         self._verdicts: dict[Key, Verdict] = {}
 
     def start(self, key: Key, waiting: Waiting) -> None:
-        """A newer wait replaces an older one."""
-        self.cancel(key)
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(waiting.timeout, self._conclude, key)
-        self._waits[key] = _Wait(waiting.token, waiting.targets, timer, loop.time())
+        """A newer wait replaces an older one; one with the same token goes on under the older one's deadline."""
+        old, loop = self.cancel(key), asyncio.get_running_loop()
+        since = old.since if old and old.token == waiting.token else loop.time()
+        timer = loop.call_at(since + waiting.timeout, self._conclude, key)
+        self._waits[key] = _Wait(waiting.token, waiting.targets, timer, since)
         for target in waiting.targets:
             self._watchers[target.ref].add(key)
         self._check(key)  # all may be current already

@@ -131,6 +131,16 @@ async def test_a_new_revision_replaces_a_running_wait(space: Space) -> None:
     await space.ready(ref, TWO)
 
 
+async def test_a_foreign_write_during_a_wait_is_repaired_too(space: Space) -> None:
+    """Found by the demo: a Service deleted while its revision was still rolling out stayed away until the wait timed out."""
+    await space.publish({"cm.yaml": CONFIG_MAP, "web.yaml": STUCK}, ONE)
+    ref = await space.kustomization(wait=True, timeout="5m")
+    await space.until(ref, lambda live: "Running health checks" in condition(live, "Reconciling").get("message", ""))
+    uid = (await space.kube.get(space.config_map()))["metadata"]["uid"]
+    await space.kube.delete(space.config_map())
+    await space.until(space.config_map(), lambda live: live["metadata"]["uid"] != uid)
+
+
 async def test_a_failed_job_ends_the_wait_early(space: Space) -> None:
     job = """apiVersion: batch/v1
 kind: Job

@@ -82,3 +82,16 @@ async def test_already_current_ends_at_once_and_cancel_forgets() -> None:
     assert world.woken == [KEY]
     world.waits.cancel(KEY)
     assert world.waits.take_verdict(KEY, "t") is None
+
+
+async def test_a_repair_during_a_wait_does_not_buy_time() -> None:
+    """The same token keeps its deadline, else a second writer could keep an object from ever failing."""
+    world, ended = World(), asyncio.Event()
+    world.waits = HealthWaits(lambda _: ended.set(), lambda t: Health(world.health[t.ref]))  # type: ignore[arg-type]
+    world.waits.start(KEY, waiting(timeout=0))
+    world.waits.start(KEY, waiting(timeout=0.01))
+    async with asyncio.timeout(2):
+        await ended.wait()
+    verdict = world.waits.take_verdict(KEY, "t")
+    assert verdict is not None
+    assert verdict.seconds >= 0.01

@@ -85,6 +85,10 @@ class KustomizationReconciler:
     def suspended(self, obj: Kustomization, draft: Status) -> None:
         """Nothing but lastHandledReconcileAt."""
 
+    def disturb(self, key: Key) -> None:
+        """Something it applied was changed by others: the next pass applies again, whatever it was waiting for."""
+        self._applied.pop(key, None)
+
     def forget(self, key: Key) -> None:
         self._applied.pop(key, None)
         self._tools.owned.forget(key)

@@ -170,6 +170,7 @@ class Wiring:
         if owner and is_foreign_write(old, new, names.KUSTOMIZE_CONTROLLER):
             pause = self._dampers.setdefault(owner, Damper()).next_pause(asyncio.get_running_loop().time())
             logger().info("foreign write, repairing", object=str(ref), owner=str(owner), pause=pause)
+            self._reconciler.disturb(owner)
             self._controller.queue.add_after(owner, pause)
 
     def _health_of(self, target: Target) -> Health:
