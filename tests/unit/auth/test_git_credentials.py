@@ -47,7 +47,7 @@ def test_values_are_not_printed() -> None:
 
 def test_the_git_tool_takes_it_field_for_field() -> None:
     names = {field.name for field in dataclasses.fields(GitAccess)}
-    assert names == {field.name for field in dataclasses.fields(git.Credentials)} - {"proxy"}
+    assert names == {field.name for field in dataclasses.fields(git.Credentials)} - {"proxy", "agent"}
     assert {f.name for f in dataclasses.fields(ProxyAccess)} == {f.name for f in dataclasses.fields(git.Proxy)}
 
 
