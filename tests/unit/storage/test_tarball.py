@@ -147,6 +147,7 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", content: byt
         (b"not an archive", "cannot be read"),
         (entry("x", content=os.urandom(900))[:-200], "cannot be read"),
     ],
+    ids=str.split("absolute parent inner-parent backslash symlink hard-link device fifo large many twice noise cut"),
 )
 def test_hostile_archives(tmp_path: Path, archive: bytes, message: str) -> None:
     into = tmp_path / "into"
