@@ -61,6 +61,7 @@ VERBS: dict[str, Verb | Group] = {
         "Run clusters on this machine",
         {
             "down": Verb("local:Down", "Stop the local clusters, keeping their data"),
+            "kubectl": Verb("local_kubectl:Kubectl", "Run kubectl against a local cluster"),
             "reset": Verb("local:Reset", "Stop the local clusters and remove their data"),
             "status": Verb("local:Status", "Show the local clusters"),
             "up": Verb("local:Up", "Start local clusters"),

@@ -1,4 +1,4 @@
-// Command kubectl is the standard client, for tests and for `fleetloop local kubectl`. No wheel carries it.
+// Command fleetloop-kubectl is the standard client, for tests and for `fleetloop local kubectl`. No wheel carries it.
 package main
 
 import (
