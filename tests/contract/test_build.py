@@ -186,6 +186,23 @@ async def test_wrong_keys(tmp_path: Path, engines: Engines, keys: Keys) -> None:
         await build_objects(tree, changed(decryption_keys={}), engines)
 
 
+async def test_errors_do_not_quote_secrets(tmp_path: Path, engines: Engines, keys: Keys) -> None:
+    tree = write(tmp_path / "variable", {"a.yaml": SETTINGS})
+    with pytest.raises(BuildError, match="YAMLToJSON: ") as caught:
+        await build_objects(tree, changed(variables={"replicas": "[*hunter2]"}), engines)
+    assert "***" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    files: dict[str, str | bytes] = {
+        "kustomization.yaml": "resources: [a.yaml]\npatches: [{path: p.txt}]\n",
+        "a.yaml": SETTINGS,
+        "p.txt": await keys.encrypt("kind: ConfigMap\nhunter2", "binary"),
+    }
+    with pytest.raises(BuildError, match="kustomize build failed: ") as caught:
+        await build_objects(write(tmp_path / "file", files), changed(decryption_keys=keys.secret), engines)
+    assert "***" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 async def test_messages_and_limits(tmp_path: Path, engines: Engines) -> None:
     tree = write(
         tmp_path, {"a/a.yaml": SETTINGS, "b/values.yaml": "replicas: 1\n", "c/kustomization.yaml": "resources: [x.yaml]\n"}

@@ -75,6 +75,13 @@ async def test_memory_death_is_named() -> None:
             await engine.call("die", 10, code=70, last="engine: memory limit of 64 MiB passed")
 
 
+@pytest.mark.parametrize("verb", ["babble", "garbage"])
+async def test_a_broken_stream_ends_the_process_not_its_owner(verb: str) -> None:
+    async with stubborn() as engine:
+        with pytest.raises(EngineGone, match="it sent a broken frame"):
+            await engine.call(verb, 10)
+
+
 async def test_no_process_is_left() -> None:
     async with stubborn() as engine:
         await engine.call("echo", 10)

@@ -24,6 +24,12 @@ def main() -> None:
             case "stranger":
                 answer({"id": 10**6, "result": None})
                 answer({"id": call["id"], "result": None})
+            case "babble":
+                sys.stdout.buffer.write(b"Warning: deprecated")
+                sys.stdout.buffer.flush()
+            case "garbage":
+                sys.stdout.buffer.write(b"\0\0\0\1x")
+                sys.stdout.buffer.flush()
             case "die":
                 print(args["last"], file=sys.stderr, flush=True)
                 sys.exit(args["code"])

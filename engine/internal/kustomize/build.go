@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 	"sigs.k8s.io/yaml"
+
+	"fleetloop.dev/engine/internal/mask"
 )
 
 // BuildArgs are the arguments of the verb kustomize.build.
@@ -54,6 +56,9 @@ func Build(ctx context.Context, args BuildArgs) (BuildResult, error) {
 		return BuildResult{}, ctx.Err()
 	}
 	if err != nil {
+		for _, content := range args.Overlay { // decrypted sources
+			err = mask.Error(err, mask.Lines(content)...)
+		}
 		return BuildResult{}, err
 	}
 	result, err := expand(objects, args)

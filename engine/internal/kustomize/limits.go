@@ -10,9 +10,6 @@ import (
 // maxNodes bounds what the aliases of one YAML file expand to. The largest CRDs have some 20,000 nodes.
 const maxNodes = 2_000_000
 
-// maxDepth bounds the nesting of an object. The deepest CRDs known have some 60 levels.
-const maxDepth = 200
-
 // checkAliases finds a file whose aliases expand beyond maxNodes ("billion laughs"): kustomize expands them unbounded.
 func checkAliases(path string, content []byte) error {
 	if !bytes.ContainsRune(content, '&') || !bytes.ContainsRune(content, '*') {
@@ -51,29 +48,4 @@ func expanded(node *yaml.Node, sizes map[*yaml.Node]int) int {
 	}
 	sizes[node] = min(total, maxNodes+1)
 	return sizes[node]
-}
-
-var errTooDeep = fmt.Errorf("nested deeper than %d levels", maxDepth)
-
-// CheckDepth reads JSON tokens only, so depth costs no stack.
-func CheckDepth(content []byte) error {
-	depth, inString, escaped := 0, false, false
-	for _, c := range content {
-		switch {
-		case escaped:
-			escaped = false
-		case inString:
-			escaped = c == '\\'
-			inString = c != '"'
-		case c == '"':
-			inString = true
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return errTooDeep
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return nil
 }

@@ -7,6 +7,8 @@ import (
 
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
+
+	"fleetloop.dev/engine/internal/depth"
 )
 
 // header is what every object must have.
@@ -27,7 +29,7 @@ func expand(resources resmap.ResMap, args BuildArgs) ([]json.RawMessage, error) 
 		if err != nil {
 			return nil, fmt.Errorf("encode %s: %w", resource.CurId(), err)
 		}
-		if err := CheckDepth(content); err != nil {
+		if err := depth.Check(content); err != nil {
 			return nil, fmt.Errorf("%s: %w", resource.CurId(), err)
 		}
 		items, err := Flatten(content)

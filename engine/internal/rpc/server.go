@@ -9,6 +9,8 @@ import (
 	"io"
 	"runtime/debug"
 	"sync"
+
+	"fleetloop.dev/engine/internal/depth"
 )
 
 // maxWaiting bounds the calls that are accepted and not yet answered, so that a parent gone wild cannot fill the memory.
@@ -32,7 +34,11 @@ func Verb[Args, Result any](run func(context.Context, Args) (Result, error)) Han
 		if err != nil {
 			return nil, err
 		}
-		return encode(result)
+		content, err := encode(result)
+		if err != nil {
+			return nil, err
+		}
+		return content, depth.Check(content)
 	}
 }
 
@@ -49,8 +55,9 @@ func encode(value any) ([]byte, error) {
 
 // Server answers the calls of one parent.
 type Server struct {
-	verbs map[string]Handler
-	slots chan struct{} // one for each verb that runs
+	verbs   map[string]Handler
+	slots   chan struct{} // one for each verb that runs
+	started chan struct{} // a note that a verb began, at most one
 
 	writing sync.Mutex
 	out     io.Writer
@@ -64,8 +71,16 @@ func NewServer(verbs map[string]Handler, parallel int, out io.Writer) *Server {
 	return &Server{
 		verbs:   verbs,
 		slots:   make(chan struct{}, parallel),
+		started: make(chan struct{}, 1),
 		out:     out,
 		cancels: map[uint64]context.CancelFunc{},
+	}
+}
+
+// Busy waits until a verb runs, and tells at once while one does: for a watch that costs nothing at rest.
+func (s *Server) Busy() {
+	if len(s.slots) == 0 {
+		<-s.started
 	}
 }
 
@@ -133,6 +148,10 @@ func (s *Server) run(ctx context.Context, request Request) (result json.RawMessa
 		defer func() { <-s.slots }()
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+	select {
+	case s.started <- struct{}{}:
+	default:
 	}
 	defer func() {
 		if cause := recover(); cause != nil {

@@ -5,12 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/kyaml/resid"
 	"sigs.k8s.io/yaml"
 
+	"fleetloop.dev/engine/internal/depth"
 	"fleetloop.dev/engine/internal/kustomize"
+	"fleetloop.dev/engine/internal/mask"
 )
 
 // switchKey: an object with this label or annotation set to "disabled" is left alone.
@@ -43,6 +47,9 @@ type named struct {
 func Objects(ctx context.Context, args Args) (Result, error) {
 	result := Result{Objects: []json.RawMessage{}}
 	for _, object := range args.Objects {
+		if err := ctx.Err(); err != nil {
+			return Result{}, err
+		}
 		var head named
 		if err := json.Unmarshal(object, &head); err != nil {
 			return Result{}, fmt.Errorf("decode an object: %w", err)
@@ -69,11 +76,19 @@ func one(ctx context.Context, object json.RawMessage, args Args) ([]json.RawMess
 	if err != nil {
 		return nil, fmt.Errorf("envsubst error: variable substitution failed: %w", err)
 	}
-	content, err := yaml.YAMLToJSON([]byte(output))
+	objects, err := reparse(output)
+	if err != nil { // it may quote a value, and values come from Secrets
+		return nil, mask.Error(err, mask.Words(slices.Collect(maps.Values(args.Variables))...)...)
+	}
+	return objects, nil
+}
+
+func reparse(text string) ([]json.RawMessage, error) {
+	content, err := yaml.YAMLToJSON([]byte(text))
 	if err != nil {
 		return nil, fmt.Errorf("YAMLToJSON: %w", err)
 	}
-	if err := kustomize.CheckDepth(content); err != nil {
+	if err := depth.Check(content); err != nil {
 		return nil, err
 	}
 	return kustomize.Flatten(content)

@@ -31,8 +31,9 @@ func Main(verbs map[string]rpc.Handler) {
 	log.SetFlags(0)
 
 	setTransport(*network)
-	limitMemory(uint64(*memory) << 20)
-	if err := rpc.NewServer(verbs, *parallel, out).Serve(os.Stdin); err != nil {
+	server := rpc.NewServer(verbs, *parallel, out)
+	limitMemory(uint64(*memory)<<20, server.Busy)
+	if err := server.Serve(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "engine:", err)
 		os.Exit(1)
 	}
@@ -40,21 +41,23 @@ func Main(verbs map[string]rpc.Handler) {
 
 // limitMemory makes the collector work harder near the limit, ends the process past it, and lets the kernel refuse
 // memory at twice the limit, for an allocation that outruns the watch.
-func limitMemory(limit uint64) {
+func limitMemory(limit uint64, busy func()) {
 	debug.SetMemoryLimit(int64(limit - limit/8))
 	hard := syscall.Rlimit{Cur: 2 * limit, Max: 2 * limit}
 	if err := syscall.Setrlimit(syscall.RLIMIT_DATA, &hard); err != nil {
 		fmt.Fprintln(os.Stderr, "engine: no hard memory limit:", err)
 	}
-	go watchMemory(limit) // lives as long as the process
+	go watchMemory(limit, busy) // lives as long as the process
 }
 
-func watchMemory(limit uint64) {
+func watchMemory(limit uint64, busy func()) {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/total:bytes"},
 		{Name: "/memory/classes/heap/released:bytes"},
 	}
-	for range time.Tick(50 * time.Millisecond) {
+	for {
+		busy()
+		time.Sleep(20 * time.Millisecond)
 		metrics.Read(samples)
 		if used := samples[0].Value.Uint64() - samples[1].Value.Uint64(); used > limit {
 			fmt.Fprintf(os.Stderr, "engine: memory limit of %d MiB passed\n", limit>>20)

@@ -127,6 +127,8 @@ class Engine:
         try:
             while True:
                 size = int.from_bytes(await reader.readexactly(4))
+                if size > MAX_FRAME:
+                    raise ValueError(f"frame of {size} bytes")
                 reply = orjson.loads(await reader.readexactly(size))
                 if timer := self._leaving.pop(reply["id"], None):
                     timer.cancel()
@@ -134,6 +136,8 @@ class Engine:
                     call.set_result(reply)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
+        except ValueError as broken:  # also of orjson
+            self.kill(f"the engine was killed: it sent a broken frame: {broken}")
 
     async def _read_complaints(self) -> None:
         assert self._process.stderr
