@@ -195,7 +195,7 @@ async def test_errors_do_not_quote_secrets(tmp_path: Path, engines: Engines, key
     files: dict[str, str | bytes] = {
         "kustomization.yaml": "resources: [a.yaml]\npatches: [{path: p.txt}]\n",
         "a.yaml": SETTINGS,
-        "p.txt": await keys.encrypt("kind: ConfigMap\nhunter2", "binary"),
+        "p.txt": await keys.encrypt("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: hunter2\n", "binary"),
     }
     with pytest.raises(BuildError, match="kustomize build failed: ") as caught:
         await build_objects(write(tmp_path / "file", files), changed(decryption_keys=keys.secret), engines)
