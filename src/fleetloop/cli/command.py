@@ -24,6 +24,9 @@ class Command:
     checks_namespace: ClassVar[bool] = True
     """False for `create` and `plugin`: ⚠ CLI4, they take `-n` unchecked and never from the kubeconfig's context."""
 
+    is_bounded: ClassVar[bool] = True
+    """False for what goes on until it is interrupted; `--timeout` then bounds its steps, not the whole."""
+
     def check(self) -> None:
         """Raises UsageError for arguments that cannot work, before any connection is made."""
 

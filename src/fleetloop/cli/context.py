@@ -166,8 +166,9 @@ def connect(options: GlobalOptions, environment: Mapping[str, str]) -> "Connecti
     found = replace(found, **{name: value for name, value in changes.items() if value})
     if options.token:
         found = replace(found, token=lambda: options.token)
-    if options.as_user or options.as_group or options.as_uid:
-        found = replace(found, impersonation=Impersonation(options.as_user, options.as_group, options.as_uid))
+    if options.as_user or options.as_group or options.as_uid or options.as_user_extra:
+        extra = tuple(_extra(text) for text in options.as_user_extra)
+        found = replace(found, impersonation=Impersonation(options.as_user, options.as_group, options.as_uid, extra))
     return found
 
 
@@ -187,6 +188,14 @@ def _configured(options: GlobalOptions, environment: Mapping[str, str]) -> "Conn
         return in_cluster(environment)
     except BadConnection:
         return Connection(server="http://localhost:8080")
+
+
+def _extra(text: str) -> tuple[str, str]:
+    """`key=value` of `--as-user-extra`. Raises UsageError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--as-user-extra must be key=value, but is {quoted(text)}")
+    return key, value
 
 
 def _content(path: str) -> str:

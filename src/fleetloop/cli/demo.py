@@ -21,6 +21,7 @@ class Demo(Command):
     """
 
     checks_namespace = False
+    is_bounded = False
 
     dir: str = flag("--dir", help="folder for the fleet's state, removed at the next demo")
     exit: bool = flag("--exit", help="stop everything when the last act is over")

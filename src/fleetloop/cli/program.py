@@ -260,14 +260,14 @@ def context_of(line: CommandLine, *, checks_namespace: bool = True) -> Context:
 
 
 async def _within(verb: Command, cx: Context) -> None:
-    """`--timeout` bounds the whole verb."""
+    """`--timeout` bounds the verb as a whole."""
     import asyncio
 
     running = verb.run(cx)
     if running is None:
         return
     try:
-        async with asyncio.timeout(cx.remaining()):
+        async with asyncio.timeout(cx.remaining() if verb.is_bounded else None):
             await running
     except TimeoutError:
         raise DeadlineExceeded from None

@@ -18,7 +18,7 @@ from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 
 _UNQUOTED = {"Kustomization", "HelmRelease", "HelmChart"}
 _WITH_SOURCE = {"Kustomization", "HelmRelease", "HelmChart"}
-_WAITING_REASONS = {"DependencyNotReady", "ArtifactFailed", "SourceNotReady", "HealthCheckFailed"}
+_WAITING_REASONS = {"DependencyNotReady", "ArtifactFailed", "SourceNotReady"}
 """Failures that end without anybody's doing: something else is still on its way."""
 
 

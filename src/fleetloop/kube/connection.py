@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import yaml
@@ -29,11 +30,13 @@ class Impersonation:
     user: str = ""
     groups: tuple[str, ...] = ()
     uid: str = ""
+    extra: tuple[tuple[str, str], ...] = ()
 
     def headers(self) -> list[tuple[str, str]]:
         """An empty user with groups is refused by the server; an empty identity sends nothing, so callers refuse it first."""
         found = [("Impersonate-User", self.user)] if self.user else []
         found += [("Impersonate-Group", group) for group in self.groups]
+        found += [(f"Impersonate-Extra-{quote(key.lower(), safe='')}", value) for key, value in self.extra]
         return found + ([("Impersonate-Uid", self.uid)] if self.uid else [])
 
 

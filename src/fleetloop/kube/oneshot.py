@@ -238,7 +238,8 @@ class _Translated:
         if isinstance(error, TimeoutError | ApiError):
             return
         if isinstance(error, OSError | http.client.HTTPException | socket.gaierror):
-            raise Unreachable(f"{self._what}: {error or type(error).__name__}") from error
+            reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+            raise Unreachable(f"{self._what}: {reason}") from error
 
 
 def _allow(connection: http.client.HTTPConnection, seconds: float) -> None:

@@ -1,7 +1,8 @@
 """The command line by script: `$ command`, what it prints, `2> ` what it says on stderr, `rc` and its exit code.
 
-The scripts were recorded from the original where that was possible; `FLEETLOOP_TEST_CLI=/path/to/flux` runs them against it.
-`$NS` stands for the test's namespace.
+Where Flux's own output was recorded for the same objects, the scripts are equal to it to the byte;
+`FLEETLOOP_TEST_CLI=/path/to/flux` runs them against another program, which will differ where docs/differences.md says so.
+`$NS` stands for the test's namespace; a line of `#` is for the reader.
 """
 
 import shlex

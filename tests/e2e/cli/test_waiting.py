@@ -165,24 +165,6 @@ async def test_create_tells_why_it_was_in_vain(space: Space) -> None:
     assert done.errors.splitlines()[-2:] == ["✗ Kustomization apps is not ready: no such source", "✗ context deadline exceeded"]
 
 
-async def test_delete_asks(recorded: Space) -> None:
-    ref = recorded.ref("Alert", "x")
-    await recorded.kube.apply(
-        {
-            "apiVersion": ref.api_version,
-            "kind": ref.kind,
-            "metadata": {"name": "x", "namespace": recorded.name},
-            "spec": {"providerRef": {"name": "p"}, "eventSources": [{"kind": "Kustomization", "name": "*"}]},
-        }
-    )
-    refused = await recorded.cli("delete", "alert", "x")
-    assert (refused.code, refused.errors) == (1, "✗ aborting\n")
-    assert "Are you sure you want to delete this alert? [y/N]" in refused.output
-    done = await recorded.cli("delete", "alert", "x", answers="y\n")
-    assert (done.code, done.errors) == (0, f"► deleting alert x in {recorded.name} namespace\n✔ alert deleted\n")
-    assert await recorded.kube.find(ref) is None
-
-
 async def test_a_controllers_log(space: Space) -> None:
     """⚠ CLI40: lines about no object show with -A only. The pod is a real process of the virtual node."""
     labels = {"app.kubernetes.io/part-of": "flux"}

@@ -70,15 +70,14 @@ def test_an_empty_namespace_is_refused(environment: dict[str, str]) -> None:
 def test_flags_are_laid_over_the_kubeconfig(environment: dict[str, str], tmp_path: Path) -> None:
     authority = tmp_path / "ca.pem"
     authority.write_text("PEM")
-    found = connect(
-        GlobalOptions(context="two", token="t2", as_user="jane", as_group=("a", "b"), certificate_authority=str(authority)),
-        environment,
-    )
+    impersonation: dict[str, Any] = {"as_user": "jane", "as_group": ("a", "b"), "as_user_extra": ("Scopes=view",)}
+    found = connect(GlobalOptions(context="two", token="t2", certificate_authority=str(authority), **impersonation), environment)
     assert (found.server, found.ca) == ("https://c2:6443", "PEM")
     assert found.headers() == [
         ("Impersonate-User", "jane"),
         ("Impersonate-Group", "a"),
         ("Impersonate-Group", "b"),
+        ("Impersonate-Extra-scopes", "view"),
         ("Authorization", "Bearer t2"),
     ]
     assert connect(GlobalOptions(cluster="c2"), environment).server == "https://c2:6443"

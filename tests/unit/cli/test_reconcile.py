@@ -84,7 +84,7 @@ def test_a_handled_request_that_failed_ends_the_wait_with_its_reason() -> None:
 
 @pytest.mark.parametrize(
     ("reason", "reconciling"),
-    [("DependencyNotReady", "ProgressingWithRetry"), ("Progressing", "Progressing")],
+    [("DependencyNotReady", "ProgressingWithRetry"), ("ArtifactFailed", "ProgressingWithRetry"), ("Progressing", "Progressing")],
 )
 def test_what_somebody_else_will_end_is_waited_for(reason: str, reconciling: str) -> None:
     """⚠ CLI8."""
