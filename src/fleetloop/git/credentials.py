@@ -163,6 +163,7 @@ def _ssh_config(home: Path, ssh: SshAlgorithms, credentials: Credentials) -> str
         "ClearAllForwardings": "yes",
         "ForwardAgent": "no",
         "ConnectTimeout": "30",
+        "ServerAliveInterval": "60",
         "KexAlgorithms": ssh.key_exchange,
         "HostKeyAlgorithms": ssh.host_key,
     }

@@ -31,6 +31,8 @@ _CONFIG = (
     ("maintenance.auto", "false"),
     ("advice.detachedHead", "false"),
     ("http.userAgent", "fleetloop"),
+    ("http.lowSpeedLimit", "1"),  # bytes a second: a child whose parent was killed ends by itself
+    ("http.lowSpeedTime", "600"),
     ("protocol.version", "2"),
 )
 _STDERR_BYTES = 64 * 1024

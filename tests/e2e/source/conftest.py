@@ -44,13 +44,19 @@ class Controller:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def temp(self) -> Path:
+        return self.folder / "tmp"
+
     async def start(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True)
+        self.temp.mkdir(exist_ok=True)
         environment = {
             "PATH": os.environ["PATH"],
             "KUBECONFIG": str(self.kubeconfig),
             "FLEETLOOP_BIND_ADDRESS": self.address,
             "RUNTIME_NAMESPACE": "default",
+            "TMPDIR": str(self.temp),
         }
         with (self.folder / "log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(

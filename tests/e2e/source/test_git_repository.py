@@ -241,13 +241,21 @@ async def test_killed_and_emptied(tenant: Tenant) -> None:
     repo = await tenant.repository()
     artifact = (await repo.until(ready("True")))["status"]["artifact"]
     controller = tenant.world.controller
+    await tenant.world.forge.admin.hang(f"/acme/{tenant.name}.git", 1)
+    await repo.request("before")
+    async with asyncio.timeout(20):
+        while not list(controller.temp.glob("*/fleetloop-git-*/ca.pem")):  # noqa: ASYNC110 - a folder has no watch here
+            await asyncio.sleep(0.02)
     await controller.kill()
+    assert list(controller.temp.glob("*/fleetloop-git-*"))  # what a killed process cannot clear away
     await asyncio.to_thread((controller.data / artifact["path"]).unlink)
+    await tenant.world.forge.admin.lift_faults()
     await controller.start()
     await repo.request("after")
     again = (await repo.until(lambda o: o["status"].get("lastHandledReconcileAt") == "after"))["status"]["artifact"]
     assert (again["revision"], again["digest"]) == (artifact["revision"], artifact["digest"])
     assert (controller.data / again["path"]).exists()
+    assert not list(controller.temp.glob("*/fleetloop-git-*/ca.pem"))
 
 
 async def test_old_artifacts_are_collected_SK6(tenant: Tenant) -> None:  # noqa: N802

@@ -2,7 +2,11 @@
 
 import asyncio
 import dataclasses
+import hashlib
+import shutil
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 from fleetloop import git
 from fleetloop.api.kinds import kind_named
@@ -26,29 +30,42 @@ async def run(tools: Tools, settings: SourceSettings) -> None:
     """The whole controller. Only a leader runs this: artifacts are served by whoever writes them."""
     store = ArtifactStore(settings.storage_path, settings.digest_algorithm)
     await asyncio.to_thread(store.free, utc_now().timestamp())
+    temp = await asyncio.to_thread(_fresh_temp, store.root)
     host, port = settings.serve_at
     async with artifact_server(store.root, host, port), Engines() as engines, asyncio.TaskGroup() as group:
         storage = Storage(store, settings.advertised, Retention(settings.retention_ttl, settings.retention_records))
-        group.create_task(_git_repositories(tools, settings, storage, engines).run())
+        group.create_task(_git_repositories(tools, settings, storage, engines, temp).run())
 
 
-def _git_repositories(tools: Tools, settings: SourceSettings, storage: Storage, engines: Engines) -> Controller[GitRepository]:
+def _git_repositories(
+    tools: Tools, settings: SourceSettings, storage: Storage, engines: Engines, temp: Path
+) -> Controller[GitRepository]:
     async def select_versions(wanted: str, versions: Sequence[str]) -> Sequence[str]:
         arguments = {"range": wanted, "versions": list(versions), "parse": "dotted"}
         found = await engines.call(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
         return [str(version) for version in found["matches"]]
 
     ssh = git.SshAlgorithms(settings.ssh_key_exchange, settings.ssh_host_key)
-    program = dataclasses.replace(git.Git.inheriting(settings.environment), ssh=ssh)
+    program = dataclasses.replace(git.Git.inheriting(settings.environment), ssh=ssh, temp=temp)
     reconciler = GitRepositoryReconciler(
         kube=tools.kube,
         storage=storage,
         checkout=GitCheckout(tools.kube, program, select_versions),
         requeue_dependency=settings.requeue_dependency,
         now=utc_now,
+        temp=temp,
     )
     kind = kind_named("GitRepository")
     return Controller(kind, GitRepository, reconciler, tools.kube, tools.recorder, tools.metrics, _loop_settings(tools, settings))
+
+
+def _fresh_temp(store: Path) -> Path:
+    """A private folder that the next start of the same controller empties: a killed one leaves credentials behind."""
+    name = hashlib.sha256(str(store).encode()).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir(), f"source-controller-{name}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def _loop_settings(tools: Tools, settings: SourceSettings) -> LoopSettings:
