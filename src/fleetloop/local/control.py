@@ -20,6 +20,7 @@ from fleetloop.local.state import BadClusterName
 
 SOCKET = "supervisor.sock"
 HOST = "http://supervisor"
+SERVICES = "forge and registry"  # beside the clusters' names, which have no spaces
 
 
 @contextlib.contextmanager
@@ -33,10 +34,18 @@ def socket_path(folder: Path) -> Iterator[str]:
 
 
 class ControlServer:
-    """`ensure` starts a cluster by name and returns when it is ready; `status` describes everything."""
+    """`ensure` starts a cluster by name and returns when it is ready, `services` when forge and registry are; `status`
+    describes everything.
+    """
 
-    def __init__(self, ensure: Callable[[str], Awaitable[None]], status: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        ensure: Callable[[str], Awaitable[None]],
+        services: Callable[[], Awaitable[None]],
+        status: Callable[[], dict[str, Any]],
+    ) -> None:
         self._ensure = ensure
+        self._services = services
         self._status = status
 
     @contextlib.asynccontextmanager
@@ -62,19 +71,21 @@ class ControlServer:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_reported(response, SERVICES, self._services()))
             for name in names:
-                tasks.create_task(self._start_cluster(name, response))
+                await _say(response, cluster=name, event="starting")
+                tasks.create_task(_reported(response, name, self._ensure(name)))
         await response.write_eof()
         return response
 
-    async def _start_cluster(self, name: str, response: web.StreamResponse) -> None:
-        await _say(response, cluster=name, event="starting")
-        try:
-            await self._ensure(name)
-        except (*StartFailed, BadClusterName) as error:
-            await _say(response, cluster=name, error=str(error))
-        else:
-            await _say(response, cluster=name, event="ready")
+
+async def _reported(response: web.StreamResponse, name: str, start: Awaitable[None]) -> None:
+    try:
+        await start
+    except (*StartFailed, BadClusterName) as error:
+        await _say(response, cluster=name, error=str(error))
+    else:
+        await _say(response, cluster=name, event="ready")
 
 
 async def _say(response: web.StreamResponse, **words: str) -> None:

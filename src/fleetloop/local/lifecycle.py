@@ -43,9 +43,10 @@ async def up(state: StateFolder, names: Sequence[str], tell: Progress, flags: Se
     await _ensure_supervisor(state, client, flags)
     failures = []
     async for step in client.start_clusters(wanted):
-        tell(step["cluster"], step.get("error") or step["event"])
         if "error" in step:
             failures.append(step["error"])
+        if step["cluster"] in wanted:
+            tell(step["cluster"], step.get("error") or step["event"])
     if failures:
         raise LocalError("; ".join(failures))
     return await client.status()

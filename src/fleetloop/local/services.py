@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+from fleetloop.local.alongside import alongside
 from fleetloop.local.child import ServerDied, ServerProcess
 from fleetloop.local.network import FORGE_PORT, FORGE_SSH_PORT, REGISTRY_PORT
 from fleetloop.local.pki import Authority
@@ -18,7 +19,7 @@ TRIES = 4
 
 
 class SharedServices:
-    """`running` gives both; `status` tells how to reach them."""
+    """`running` starts both, `until_ready` waits until they answer, `status` tells how to reach them."""
 
     def __init__(self, state: StateFolder, programs: Programs) -> None:
         address = state.network().server
@@ -38,18 +39,30 @@ class SharedServices:
             state.service_log("registry"),
         )
         self._status: dict[str, Any] = {}
+        self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Inside, both answer. Raises ServerDied."""
-        async with self._forge.running(), self._registry.running():
+        async with self._forge.running(), self._registry.running(), alongside(self._hear()):
+            yield
+
+    async def until_ready(self) -> None:
+        """Raises ServerDied."""
+        await asyncio.shield(self._ready)  # whoever waits may leave
+
+    async def _hear(self) -> None:
+        try:
             forge = json.loads(await _announcement(self._forge))
             registry = json.loads(await _announcement(self._registry))
-            self._status = {
-                "forge": forge | {"pid": self._forge.pid},
-                "registry": {"url": f"oci://{registry['address']}", "pid": self._registry.pid, "insecure": True},
-            }
-            yield
+        except ServerDied as error:
+            self._ready.set_exception(error)
+            self._ready.exception()  # seen, even if nobody waits
+            return
+        self._status = {
+            "forge": forge | {"pid": self._forge.pid},
+            "registry": {"url": f"oci://{registry['address']}", "pid": self._registry.pid, "insecure": True},
+        }
+        self._ready.set_result(None)
 
     def status(self) -> dict[str, Any]:
         return self._status

@@ -18,11 +18,11 @@ from typing import Any
 import structlog
 import uvloop
 
-from fleetloop.local.child import ServerDied
 from fleetloop.local.cluster import ClusterSettings
 from fleetloop.local.clusters import Clusters
 from fleetloop.local.control import ControlServer
 from fleetloop.local.lock import AlreadyRunning, held_by_this_process
+from fleetloop.local.network import NoFreeNetwork
 from fleetloop.local.owner import owner_watched
 from fleetloop.local.programs import ProgramMissing
 from fleetloop.local.services import SharedServices
@@ -41,7 +41,7 @@ class Supervisor:
     owner: int = 0
 
     async def run(self, announce: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT. `announce` is called once commands can be sent. Raises ServerDied, ProgramMissing."""
+        """Until SIGTERM or SIGINT. `announce` is called once commands can be sent. Raises ProgramMissing."""
         stop = _stop_signal()
         services = SharedServices(self.state, self.settings.programs)
         clusters = Clusters(self.state, self.settings)
@@ -50,7 +50,8 @@ class Supervisor:
             return status_of(self.state, clusters.status(), services.status(), os.getpid())
 
         watched = owner_watched(self.owner, stop.set) if self.owner else contextlib.nullcontext()
-        async with services.running(), clusters.keeping(), ControlServer(clusters.ensure, status).serving(self.state.path):
+        control = ControlServer(clusters.ensure, services.until_ready, status)
+        async with services.running(), clusters.keeping(), control.serving(self.state.path):
             with watched:
                 announce()
                 await stop.wait()
@@ -82,7 +83,7 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> int:
     try:
         with held_by_this_process(state.lock):
             uvloop.run(Supervisor(state, settings, given.owner).run(announce))
-    except (AlreadyRunning, ServerDied, ProgramMissing, OSError) as error:
+    except (AlreadyRunning, ProgramMissing, NoFreeNetwork, OSError) as error:
         structlog.get_logger().error("supervisor ended", error=str(error))
         print(f"{FAILED}{error}", flush=True)
         return 1
