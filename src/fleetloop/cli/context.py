@@ -30,6 +30,12 @@ def is_dns_label(text: str) -> bool:
     return _DNS_LABEL.fullmatch(text) is not None
 
 
+def default_namespace(environment: Mapping[str, str]) -> str:
+    """What `-n` is when it is not given."""
+    configured = environment.get("FLUX_SYSTEM_NAMESPACE", "")
+    return configured if is_dns_label(configured) else DEFAULT_NAMESPACE
+
+
 @dataclass(frozen=True)
 class GlobalOptions:
     """The flags of every command, before and after the verb."""
@@ -94,12 +100,12 @@ class Context:
         """
         namespace = self.options.namespace
         if not self.checks_namespace:
-            return self._default_namespace if namespace is None else namespace
+            return default_namespace(self.environment) if namespace is None else namespace
         follows = self.options.ns_follows_kube_context or self.environment.get("FLUX_NS_FOLLOWS_KUBE_CONTEXT", "") != ""
         if namespace is None and follows:
             namespace = self.connection.namespace or None
         if namespace is None:
-            return self._default_namespace
+            return default_namespace(self.environment)
         if not is_dns_label(namespace):
             raise UsageError(f"namespace must be a valid DNS label: {quoted(namespace)}")
         return namespace
@@ -108,11 +114,6 @@ class Context:
         configured = self.environment.get("FLUX_SYSTEM_NAMESPACE", "")
         if configured and not is_dns_label(configured):
             self.say.warning(f" ignoring invalid FLUX_SYSTEM_NAMESPACE: {quoted(configured)}")
-
-    @property
-    def _default_namespace(self) -> str:
-        configured = self.environment.get("FLUX_SYSTEM_NAMESPACE", "")
-        return configured if is_dns_label(configured) else DEFAULT_NAMESPACE
 
     def remaining(self) -> float:
         """Seconds left of `--timeout`, which bounds the whole verb. Raises DeadlineExceeded."""

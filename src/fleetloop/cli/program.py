@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from fleetloop.cli.command import Choice, Command, build, flags_of, shape_of
-from fleetloop.cli.context import Context, GlobalOptions
+from fleetloop.cli.context import Context, GlobalOptions, default_namespace
 from fleetloop.cli.errors import CliError, DeadlineExceeded, HelpAsked, UsageError
 from fleetloop.cli.goflags import BOOL, Flag, Values, parse_flags, quoted
 from fleetloop.cli.say import Say
@@ -295,6 +295,8 @@ def _spelled(flag: Flag) -> str:
 
 
 def _described(flag: Flag) -> str:
+    if flag.name == "namespace":
+        return f"{flag.help} (default {default_namespace(os.environ)})"
     if flag.default is None or flag.default == flag.type.zero:
         return flag.help
     return f"{flag.help} (default {flag.type.show(flag.default)})"

@@ -44,7 +44,7 @@ class Tree(Command):
     def run(self, cx: Context) -> None:
         root = ref_of(cx.cluster.get(ObjectRef(self.kind.api_version, self.kind.kind, cx.namespace, self.names[0])))
         shown = _toolkit_only if self.compact else _everything
-        node = _grown(cx, root, shown)
+        node = _grown(cx, root, shown, frozenset())
         if self.output == "json":
             cx.write(formatted(_document(node), "json"))
         elif self.output == "yaml":
@@ -71,18 +71,18 @@ def _toolkit_only(ref: ObjectRef) -> bool:
     return "toolkit.fluxcd.io" in ref.group
 
 
-def _grown(cx: Context, ref: ObjectRef, shown: Shown) -> Node:
-    """Raises CliError for a nested object that is not there any more."""
+def _grown(cx: Context, ref: ObjectRef, shown: Shown, above: frozenset[ObjectRef]) -> Node:
+    """Raises CliError for a nested object that is not there any more. What stands above is not followed again."""
     try:
         obj = cx.cluster.get(ref)
     except NotFound as error:
         raise CliError(f"failed to find object: {error}") from None
+    above |= {ref}
+    elsewhere = at(obj, "spec", "kubeConfig") is not None
     children = []
-    for child in _applied_by(cx, obj):
-        if not shown(child):
-            continue
-        nested = child.identity[:2] in _NESTING and child.identity != ref.identity and not at(obj, "spec", "kubeConfig")
-        children.append(_grown(cx, child, shown) if nested else Node(child, ()))
+    for child in filter(shown, _applied_by(cx, obj)):
+        follow = (child.group, child.kind) in _NESTING and child not in above and not elsewhere
+        children.append(_grown(cx, child, shown, above) if follow else Node(child, ()))
     return Node(ref, tuple(children))
 
 

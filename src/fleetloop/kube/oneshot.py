@@ -6,6 +6,7 @@ Same connection, same errors, same objects as `client.Kube`; that one is for pro
 import http.client
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 from urllib.parse import urlencode, urlsplit
@@ -19,6 +20,8 @@ from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 
 PAGE = 500
 REQUEST_TIMEOUT = 60.0
+IDLE = 30.0  # seconds after which a connection is not used again: the server may have closed it
+THROTTLED_TRIES = 10  # a server that says 429 says when to come again
 MERGE_PATCH = "application/merge-patch+json"
 JSON = "application/json"
 
@@ -46,6 +49,7 @@ class OneShot:
         self._remaining = remaining
         self._resources = {(r.api_version, r.kind): r for r in known or []}
         self._http: http.client.HTTPConnection | None = None
+        self._used_at = 0.0
         self._tls: ssl.SSLContext | None = None
 
     def get(self, ref: ObjectRef) -> Manifest:
@@ -162,11 +166,15 @@ class OneShot:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> dict[str, Any]:
+        if self._http is not None and time.monotonic() - self._used_at > IDLE:
+            self._http.close()
+            self._http = None
         if self._http is None:
             self._http = self._dial()
         response = self._send(self._http, method, path, params, body, content_type, accept)
         with _Translated(method, path):
             decoded = orjson.loads(response.read())
+        self._used_at = time.monotonic()
         return decoded if isinstance(decoded, dict) else {"value": decoded}
 
     def _send(
@@ -180,17 +188,22 @@ class OneShot:
         accept: str = JSON,
     ) -> http.client.HTTPResponse:
         target = urlsplit(self._connection.server).path + path + (f"?{urlencode(params)}" if params else "")
-        _allow(connection, min(self._remaining(), REQUEST_TIMEOUT))
+        headers = [("User-Agent", self._user_agent), ("Accept", accept), *self._connection.headers()]
+        data = b"" if body is None else orjson.dumps(body)
+        if body is not None:
+            headers += [("Content-Type", content_type), ("Content-Length", str(len(data)))]
         with _Translated(method, self._connection.server + path):
-            connection.putrequest(method, target)
-            for name, value in (("User-Agent", self._user_agent), ("Accept", accept), *self._connection.headers()):
-                connection.putheader(name, value)
-            data = None if body is None else orjson.dumps(body)
-            if data is not None:
-                connection.putheader("Content-Type", content_type)
-                connection.putheader("Content-Length", str(len(data)))
-            connection.endheaders(data)
-            response = connection.getresponse()
+            for attempt in range(THROTTLED_TRIES):
+                _allow(connection, min(self._remaining(), REQUEST_TIMEOUT))
+                connection.putrequest(method, target)
+                for name, value in headers:
+                    connection.putheader(name, value)
+                connection.endheaders(data or None)
+                response = connection.getresponse()
+                if response.status != 429 or attempt == THROTTLED_TRIES - 1:
+                    break
+                response.read()
+                time.sleep(min(float(response.headers.get("Retry-After") or 1), self._remaining()))
             if response.status >= 400:
                 raise error_of(response.status, _decoded(response.read()))
             return response

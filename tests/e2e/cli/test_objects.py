@@ -54,6 +54,7 @@ async def test_a_tree_goes_through_kustomizations_and_releases(recorded: Space) 
     inventory = [
         {"id": f"{recorded.name}_ok_helm.toolkit.fluxcd.io_HelmRelease", "v": "v2"},
         {"id": f"{recorded.name}_never-healthy_kustomize.toolkit.fluxcd.io_Kustomization", "v": "v1"},
+        {"id": f"{recorded.name}_ok_kustomize.toolkit.fluxcd.io_Kustomization", "v": "v1"},
         {"id": "_fleet_rbac.authorization.k8s.io_ClusterRole", "v": "v1"},
     ]
     await recorded.report(recorded.ref("Kustomization", "ok"), inventory={"entries": inventory})
@@ -74,13 +75,15 @@ async def test_a_tree_goes_through_kustomizations_and_releases(recorded: Space) 
         "│   └── ClusterRole/web",
         f"├── Kustomization/{namespace}/never-healthy",
         f"│   └── Deployment/{namespace}/never",
+        f"├── Kustomization/{namespace}/ok",
         "└── ClusterRole/fleet",
         "",
     ]
     assert (await recorded.cli("tree", "ks", "ok", "--compact")).output.splitlines() == [
         f"Kustomization/{namespace}/ok",
         f"├── HelmRelease/{namespace}/ok",
-        f"└── Kustomization/{namespace}/never-healthy",
+        f"├── Kustomization/{namespace}/never-healthy",
+        f"└── Kustomization/{namespace}/ok",
         "",
     ]
 
