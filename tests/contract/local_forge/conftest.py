@@ -1,5 +1,6 @@
 """One forge process for this folder's tests; each test gets people, an organisation and a repository of its own."""
 
+import asyncio
 import itertools
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
+import asyncssh
 import pytest
 import pytest_asyncio
 
@@ -22,6 +24,15 @@ EVERYTHING = {
     "statuses": "write",
     "webhooks": "write",
 }
+
+
+def new_key(folder: Path, name: str) -> tuple[Path, str]:
+    """(private key file, public key line)."""
+    key = asyncssh.generate_private_key("ssh-ed25519", comment="a test")
+    file = folder / name
+    file.write_bytes(key.export_private_key())
+    file.chmod(0o600)
+    return file, key.export_public_key().decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,15 @@ class Scene:
 
     async def full_api(self) -> GitHubApi:
         return self.api(await self.token())
+
+    async def deploy_key(self, title: str, *, read_only: bool) -> Path:
+        """Attach a new key to the repository and return the file of its private half."""
+        file, public = await asyncio.to_thread(new_key, self.folder, title)
+        api = await self.full_api()
+        wish = {"title": title, "key": public, "read_only": read_only}
+        made = await api("POST", "/repos/{owner}/{repo}/keys", wish, **self.target)
+        assert made.status == 201
+        return file
 
     async def push(self, files: dict[str, str], branch: str = "main", work: str = "work") -> str:
         """Commit and push files as the owner; returns the commit id."""

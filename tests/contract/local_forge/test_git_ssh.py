@@ -1,37 +1,19 @@
 """Git over SSH with the real git and ssh programs."""
 
 import asyncio
-from pathlib import Path
 
 import asyncssh
 import pytest
 
-from tests.contract.local_forge.conftest import Scene
+from tests.contract.local_forge.conftest import Scene, new_key
 from tests.kit.forge import GitError
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
-def new_key(folder: Path, name: str) -> tuple[Path, str]:
-    """(private key file, public key line)."""
-    key = asyncssh.generate_private_key("ssh-ed25519", comment="a test")
-    file = folder / name
-    file.write_bytes(key.export_private_key())
-    file.chmod(0o600)
-    return file, key.export_public_key().decode()
-
-
-async def deploy_key(scene: Scene, name: str, read_only: bool) -> Path:
-    file, public = await asyncio.to_thread(new_key, scene.folder, name)
-    api = await scene.full_api()
-    made = await api("POST", "/repos/{owner}/{repo}/keys", {"title": name, "key": public, "read_only": read_only}, **scene.target)
-    assert made.status == 201
-    return file
-
-
 async def test_read_only_deploy_key_fetches_and_cannot_push(scene: Scene) -> None:
     sha = await scene.push({"a": "1\n"})
-    key = await deploy_key(scene, "reader", read_only=True)
+    key = await scene.deploy_key("reader", read_only=True)
     url = scene.forge.ssh_clone_url(scene.org, scene.repo)
     await scene.forge.git("clone", "--quiet", url, "copy", cwd=scene.folder, ssh_key=key)
     assert (await scene.forge.git("rev-parse", "HEAD", cwd=scene.folder / "copy")).strip() == sha
@@ -41,14 +23,14 @@ async def test_read_only_deploy_key_fetches_and_cannot_push(scene: Scene) -> Non
 
 async def test_writing_deploy_key_pushes(scene: Scene) -> None:
     await scene.push({"a": "1\n"})
-    key = await deploy_key(scene, "writer", read_only=False)
+    key = await scene.deploy_key("writer", read_only=False)
     url = scene.forge.ssh_clone_url(scene.org, scene.repo).removesuffix(".git")
     await scene.forge.git("push", "--quiet", url, "HEAD:refs/heads/x", cwd=scene.folder / "work", ssh_key=key)
     assert "x" in (await scene.forge.admin.repository(scene.org, scene.repo))["branches"]
 
 
 async def test_deploy_key_reaches_its_own_repository_only(scene: Scene) -> None:
-    key = await deploy_key(scene, "reader", read_only=True)
+    key = await scene.deploy_key("reader", read_only=True)
     await scene.forge.admin.create_repository(scene.org, "other")
     with pytest.raises(GitError, match="Repository not found"):
         url = scene.forge.ssh_clone_url(scene.org, "other")
@@ -56,7 +38,7 @@ async def test_deploy_key_reaches_its_own_repository_only(scene: Scene) -> None:
 
 
 async def test_removed_deploy_key_is_refused(scene: Scene) -> None:
-    key = await deploy_key(scene, "reader", read_only=True)
+    key = await scene.deploy_key("reader", read_only=True)
     api = await scene.full_api()
     listed = await api("GET", "/repos/{owner}/{repo}/keys", **scene.target)
     gone = await api("DELETE", "/repos/{owner}/{repo}/keys/{key_id}", key_id=listed.body[0]["id"], **scene.target)
@@ -92,7 +74,7 @@ async def test_key_of_a_user_has_the_rights_of_the_user(scene: Scene) -> None:
     ],
 )
 async def test_no_other_command_runs(scene: Scene, command: str) -> None:
-    key = await deploy_key(scene, "reader", read_only=True)
+    key = await scene.deploy_key("reader", read_only=True)
     host, port = scene.forge.ssh_url.removeprefix("ssh://git@").split(":")
     async with asyncssh.connect(
         host, int(port), username="git", client_keys=[str(key)], known_hosts=None, agent_path=None
@@ -104,7 +86,7 @@ async def test_no_other_command_runs(scene: Scene, command: str) -> None:
 
 
 async def test_other_users_and_unknown_keys_do_not_log_in(scene: Scene) -> None:
-    key = await deploy_key(scene, "reader", read_only=True)
+    key = await scene.deploy_key("reader", read_only=True)
     stranger, _ = await asyncio.to_thread(new_key, scene.folder, "stranger")
     host, port = scene.forge.ssh_url.removeprefix("ssh://git@").split(":")
     for login, file in (("root", key), ("git", stranger)):

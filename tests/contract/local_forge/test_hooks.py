@@ -118,6 +118,17 @@ async def test_hook_hears_of_tags_forced_pushes_and_deletions(scene: Scene) -> N
         assert (deleted["deleted"], deleted["head_commit"]) == (True, None)
 
 
+async def test_hook_hears_of_pushes_over_ssh(scene: Scene) -> None:
+    sha = await scene.push({"a": "1\n"})
+    key = await scene.deploy_key("writer", read_only=False)
+    async with receiving() as receiver:
+        await scene.forge.admin.create_hook(scene.org, scene.repo, receiver.url, SECRET)
+        url = scene.forge.ssh_clone_url(scene.org, scene.repo)
+        await scene.forge.git("push", "--quiet", url, "HEAD:refs/heads/x", cwd=scene.folder / "work", ssh_key=key)
+        pushed = (await receiver.take("push")).payload
+        assert (pushed["ref"], pushed["after"]) == ("refs/heads/x", sha)
+
+
 async def test_hook_hears_of_merges_by_the_api(scene: Scene) -> None:
     first = await scene.push({"a": "1\n"})
     api = await scene.full_api()

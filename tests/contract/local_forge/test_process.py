@@ -14,7 +14,7 @@ from yarl import URL
 
 from fleetloop.local.forge import AdminRefused, ForgeAdmin
 from tests.contract.local_forge.conftest import Scene
-from tests.kit.forge import GitError, LocalForge, running_forge
+from tests.kit.forge import GitError, running_forge
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 END_TIMEOUT = 20.0  # seconds
@@ -32,6 +32,18 @@ async def test_everything_survives_a_restart(tmp_path: Path) -> None:
         assert (forge.ca_file.read_bytes(), forge.admin_token) == (known, admin_token)
         assert (await forge.admin.repository("ann", "fleet"))["branches"] == {"main": sha}
         await forge.git("ls-remote", forge.clone_url("ann", "fleet"), cwd=tmp_path, token=token)
+
+
+async def test_folders_of_no_repository_are_swept(tmp_path: Path) -> None:
+    """Left by a crash between the two steps of making or deleting a repository."""
+    async with running_forge(tmp_path) as forge:
+        await forge.admin.create_user("ann")
+        await forge.admin.create_repository("ann", "fleet")
+    repositories = tmp_path / "forge" / "repositories"
+    (held,) = repositories.iterdir()
+    (repositories / "99.git" / "objects").mkdir(parents=True)
+    async with running_forge(tmp_path):
+        assert list(repositories.iterdir()) == [held]
 
 
 async def test_state_survives_a_kill(tmp_path: Path) -> None:
@@ -77,21 +89,23 @@ async def test_forge_ends_with_its_parent(tmp_path: Path) -> None:
         await parent.wait()
 
 
-async def test_half_an_authority_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ca.pem").write_text("only the certificate")
+async def test_start_that_cannot_succeed_says_why(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "fleetloop.local.forge", "--dir", str(tmp_path / "forge")]
     command += ["--ca-cert", str(tmp_path / "ca.pem"), "--ca-key", str(tmp_path / "ca.key")]
-    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
-    _, errors = await process.communicate()
-    assert process.returncode == 1
-    assert errors.decode().startswith("forge: certificate authority: only one of")
+    async with running_forge(tmp_path):
+        assert await _complaint(command) == f"forge: folder {tmp_path / 'forge'} is in use by another forge"
+    state = tmp_path / "forge" / "state.json"
+    state.write_text("{")
+    assert (await _complaint(command)).startswith(f"forge: state file {state} cannot be read: ")
+    (tmp_path / "ca.key").unlink()
+    assert (await _complaint(command)).startswith("forge: certificate authority: only one of ")
 
 
-async def test_secrets_are_for_the_owner_only(forge: LocalForge) -> None:
-    for file in [forge.folder / "ca.key", *(forge.folder / "forge").glob("*")]:
-        assert file.is_dir() or file.stat().st_mode & 0o077 == 0, file.name
-    assert (forge.folder / "forge" / "tls" / "server.key").stat().st_mode & 0o077 == 0
-    assert b"github_pat_" not in (forge.folder / "forge" / "state.json").read_bytes()
+async def test_secrets_are_for_the_owner_only(scene: Scene) -> None:
+    forge, token = scene.forge, await scene.token()
+    for kept in (forge.folder / "ca.key", forge.folder / "forge", forge.folder / "forge" / "tls" / "server.key"):
+        assert kept.stat().st_mode & 0o077 == 0, kept.name
+    assert token.encode() not in (forge.folder / "forge" / "state.json").read_bytes()
 
 
 async def test_admin_api_needs_the_admin_token(scene: Scene) -> None:
@@ -192,3 +206,10 @@ async def _fails(scene: Scene, url: str) -> bool:
             return False
     except aiohttp.ClientError:
         return True
+
+
+async def _complaint(command: list[str]) -> str:
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    return errors.decode().strip()

@@ -9,16 +9,19 @@ from pathlib import Path
 
 import uvloop
 
+from .bare_git import GitTooOld
 from .certificates import BadAuthority
 from .parent import parent_watched
 from .server import DEFAULT_RATE_LIMIT, Ready, Settings, run
+from .store import StateUnusable, held
 
 
 def main() -> int:
     settings = _settings()
     try:
-        uvloop.run(_serve(settings))
-    except (BadAuthority, OSError) as error:
+        with held(settings.folder):
+            uvloop.run(_serve(settings))
+    except (BadAuthority, GitTooOld, StateUnusable, OSError) as error:
         print(f"forge: {error}", file=sys.stderr)
         return 1
     return 0

@@ -23,6 +23,10 @@ class GitFailed(Exception):
         self.code = code
 
 
+class GitTooOld(Exception):
+    """The git program cannot do what the forge needs."""
+
+
 class MergeConflict(Exception):
     """Two branches change the same lines."""
 
@@ -100,6 +104,14 @@ async def run_git(
     if process.returncode:
         raise GitFailed(arguments[0], process.returncode, errors.decode(errors="replace"))
     return output
+
+
+async def check_git(folder: Path) -> None:
+    """Raise GitTooOld, or OSError when there is no git at all."""
+    words = (await run_git(["version"], folder)).decode().split()
+    numbers = [int(part) for part in words[2].split(".")[:2]]
+    if numbers < [2, 38]:
+        raise GitTooOld(f"git is version {words[2]}; the forge merges with `git merge-tree --write-tree` of version 2.38")
 
 
 class BareRepository:
@@ -234,7 +246,7 @@ class BareRepository:
         return int(await self._git("rev-list", "--count", start, f"^{exclude}"))
 
     async def merged_tree(self, base: str, head: str) -> str:
-        """The tree of `head` merged into `base`; raises MergeConflict. Needs git 2.38."""
+        """The tree of `head` merged into `base`; raises MergeConflict."""
         try:
             output = await self._git("merge-tree", "--write-tree", "--allow-unrelated-histories", base, head)
         except GitFailed as failed:

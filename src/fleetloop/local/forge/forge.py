@@ -59,7 +59,6 @@ class Forge:
     """One forge in one folder. `url` and `ssh_url` have no slash at the end."""
 
     def __init__(self, folder: Path, clock: Callable[[], datetime]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.clock = clock
         self.store = Store(folder / "state.json")
@@ -153,7 +152,6 @@ class Forge:
         with ExitStack() as undo:
             self.state.repositories[name_key] = repository
             undo.callback(self.state.repositories.pop, name_key, None)
-            await asyncio.to_thread(shutil.rmtree, path, ignore_errors=True)  # left by a crash before the id was saved
             await BareRepository.create(path, default_branch)
             undo.pop_all()
         return repository
@@ -177,8 +175,9 @@ class Forge:
 
     # -- what follows a change of refs
 
-    async def load_refs(self) -> None:
-        """Remember where all refs stand, so that only later changes are told. Catches up on what a crash cut off."""
+    async def recover(self) -> None:
+        """To be called once before serving: catches up on what a crash cut off, and notes where all refs stand."""
+        await asyncio.to_thread(_sweep, self.folder / "repositories", {one.id for one in self.state.repositories.values()})
         for repository in self.state.repositories.values():
             self._refs[repository.id] = refs = await self.git(repository).refs()
             await self._follow(repository, refs)
@@ -215,6 +214,13 @@ class Forge:
         if branches and repository.default_branch not in branches:
             repository.default_branch = branches[0]
             await self.git(repository).set_default_branch(branches[0])
+
+
+def _sweep(folder: Path, ids: set[int]) -> None:
+    """Remove folders that belong to no repository. Blocking."""
+    for path in folder.glob("*.git"):
+        if path.stem not in {str(number) for number in ids}:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _digest(secret: str) -> str:

@@ -16,7 +16,7 @@ from .api import accounts, comments, commits, contents, hooks, keys, merges, pul
 from .api.call import BODY_LIMIT, CALLER, FORGE, identify, identity_headers
 from .api.problems import Problem
 from .api.service import ENTERPRISE_VERSION, RATE_LIMIT, counted_as
-from .bare_git import GitFailed
+from .bare_git import GitFailed, check_git
 from .certificates import ensure_authority, server_context
 from .deliveries import delivering
 from .faults import Faults
@@ -59,10 +59,11 @@ class Ready:
 
 
 async def run(settings: Settings, stop: asyncio.Event, on_ready: Callable[[Ready], None]) -> None:
-    """Serve until `stop` is set. Raises BadAuthority, and OSError for a port that is taken."""
+    """Serve until `stop` is set. Raises BadAuthority, GitTooOld, StateUnusable, and OSError for a port that is taken."""
+    await check_git(settings.folder)
     context = await asyncio.to_thread(_tls, settings)
     forge = await asyncio.to_thread(Forge, settings.folder, lambda: datetime.now(UTC))
-    await forge.load_refs()
+    await forge.recover()
     runner = web.AppRunner(application(forge, settings.rate_limit), access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT)
     await runner.setup()
     try:

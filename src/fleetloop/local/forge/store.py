@@ -4,12 +4,19 @@ Not a database: the forge of a laptop has few accounts and repositories, and Git
 """
 
 import asyncio
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 
 from .model import State
+
+
+class StateUnusable(Exception):
+    """The state file cannot be read, or another forge uses the folder."""
 
 
 class Store:
@@ -19,7 +26,10 @@ class Store:
         self._file = file
         self._lock = asyncio.Lock()
         self._asked = self._saved = 0
-        self.state = msgspec.json.decode(file.read_bytes(), type=State) if file.exists() else State()
+        try:
+            self.state = msgspec.json.decode(file.read_bytes(), type=State) if file.exists() else State()
+        except msgspec.DecodeError as error:
+            raise StateUnusable(f"state file {file} cannot be read: {error}") from error
 
     async def save(self) -> None:
         """Return when all changes made so far are on disk. Callers that wait for the same write share it."""
@@ -31,6 +41,19 @@ class Store:
             covered, document = self._asked, msgspec.json.encode(self.state)
             await asyncio.to_thread(replace_file, self._file, document)
             self._saved = covered
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Make `folder` and keep it for this process alone; raises StateUnusable. The system lets go when the process ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # it holds keys, tokens' digests and private repositories
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StateUnusable(f"folder {folder} is in use by another forge") from error
+        yield
 
 
 def replace_file(file: Path, content: bytes, mode: int = 0o600) -> None:
