@@ -43,14 +43,14 @@ def stored_objects(cluster: OneShot, release: Manifest) -> Iterator[ObjectRef]:
         yield from (ref_of(crd) for crd in cluster.list(*_CRD, label_selector=labels))
 
 
-def manifest_of(data: str, name: str) -> str:
+def manifest_of(data: str, name: str, largest: int = LARGEST) -> str:
     """The YAML in a storage Secret: base64 of base64 of gzip of JSON. Raises CliError, naming the release."""
     try:
         packed = base64.b64decode(base64.b64decode(data))
         unpacker = zlib.decompressobj(wbits=31)
-        unpacked = unpacker.decompress(packed, LARGEST)
+        unpacked = unpacker.decompress(packed, largest)
         if unpacker.unconsumed_tail:
-            raise ValueError(f"larger than {LARGEST} bytes")
+            raise ValueError(f"larger than {largest} bytes")
         release: Any = orjson.loads(unpacked)
         return str(release["manifest"])
     except (binascii.Error, zlib.error, ValueError, KeyError, TypeError) as error:

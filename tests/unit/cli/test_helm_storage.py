@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from fleetloop.cli import helm_storage
 from fleetloop.cli.errors import CliError
 from fleetloop.cli.helm_storage import manifest_of
 
@@ -27,4 +26,4 @@ def test_what_is_no_release_is_an_error_that_names_it(data: str) -> None:
 
 def test_a_bomb_is_not_unpacked() -> None:
     with pytest.raises(CliError, match="larger than"):
-        manifest_of(packed(b"0" * (helm_storage.LARGEST + 2)), "x")
+        manifest_of(packed(b"0" * 1002), "x", largest=1000)
