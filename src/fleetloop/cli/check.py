@@ -29,15 +29,13 @@ class Check(Command):
         self._expected()
 
     async def run(self, cx: Context) -> None:
-        import click
-
         from fleetloop.bootstrap.check import check_installation, check_prerequisites
 
         async with cx.kube() as kube:
             is_fit = await check_prerequisites(kube, cx.say)
             if self.pre:
                 if not is_fit:
-                    raise click.exceptions.Exit(1)  # the failure has been told
+                    raise SystemExit(1)  # the failure has been told
                 cx.say.success("prerequisites checks passed")
                 return
             is_sound = await check_installation(kube, cx.namespace, self._expected(), cx.remaining() * 0.9, cx.say)

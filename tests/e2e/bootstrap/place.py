@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import os
 import signal
@@ -154,7 +155,8 @@ class Follower:
         while True:
             async for event in self._kube.watch(api_version, kind):
                 if event.type in ("ADDED", "MODIFIED"):
-                    await act(event.object)
+                    with contextlib.suppress(NotFound):  # it went meanwhile
+                        await act(event.object)
 
     async def _start_pod(self, pod: Manifest) -> None:
         conditions = (pod.get("status") or {}).get("conditions") or []
@@ -189,10 +191,7 @@ class Follower:
         else:
             wanted |= {"lastAttemptedRevision": revision, "lastAppliedRevision": revision}
         if any(status.get(key) != value for key, value in wanted.items()):
-            try:
-                await self._kube.patch(_ref(live), {"status": wanted}, subresource="status")
-            except NotFound:
-                return
+            await self._kube.patch(_ref(live), {"status": wanted}, subresource="status")
         if live["kind"] == "GitRepository":  # what follows it has been waiting
             name = metadata["name"]
             if follower := await self._kube.find(ObjectRef("kustomize.toolkit.fluxcd.io/v1", "Kustomization", name, name)):
@@ -206,7 +205,9 @@ class Follower:
             )
             return str((((source or {}).get("status") or {}).get("artifact") or {}).get("revision") or "")
         owner, repository = live["spec"]["url"].rstrip("/").removesuffix(".git").split("/")[-2:]
-        branch = live["spec"]["ref"]["branch"]
+        branch = (live["spec"].get("ref") or {}).get("branch")
+        if not branch:
+            return ""  # none of ours
         head = (await self._forge.admin.repository(owner, repository))["branches"].get(branch)
         return f"{branch}@sha1:{head}" if head else ""
 
