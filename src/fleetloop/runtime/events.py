@@ -72,7 +72,8 @@ class Recorder:
         await self._queue.join()
 
     async def _store(self, obj: Object, fact: Fact) -> None:
-        digest = hashlib.sha256("\0".join((obj.metadata.uid, fact.severity, fact.reason, fact.message)).encode()).hexdigest()
+        words = (obj.metadata.uid, fact.severity, fact.reason, fact.message, *sorted(full_metadata(obj, fact).items()))
+        digest = hashlib.sha256(repr(words).encode()).hexdigest()
         known = self._known.get(digest)
         try:
             if known and await self._count_again(obj, *known):

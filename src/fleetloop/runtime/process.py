@@ -13,6 +13,7 @@ import aiohttp
 from fleetloop.kube.client import Kube
 from fleetloop.kube.connection import SERVICE_ACCOUNT_DIR, Connection, from_kubeconfig, in_cluster, kubeconfig_paths
 from fleetloop.kube.objects import ObjectRef
+from fleetloop.runtime.controller import LoopSettings
 from fleetloop.runtime.events import Recorder
 from fleetloop.runtime.lease import LeaderLease, LeaseSettings, lease_name
 from fleetloop.runtime.log import configure, logger
@@ -32,6 +33,20 @@ class Tools:
     session: aiohttp.ClientSession
     settings: CommonSettings
     place: Place
+
+
+def loop_settings(tools: Tools, manager: str) -> LoopSettings:
+    """The loop of a kind as the flags want it; `manager` writes the objects' status."""
+    common = tools.settings
+    return LoopSettings(
+        workers=common.concurrent,
+        manager=manager,
+        first_retry=common.min_retry_delay,
+        longest_retry=common.max_retry_delay,
+        jitter_percentage=common.interval_jitter_percentage,
+        namespace="" if common.watch_all_namespaces else tools.place.namespace,
+        label_selector=common.watch_label_selector,
+    )
 
 
 Body = Callable[[Tools], Awaitable[None]]

@@ -30,12 +30,12 @@ from fleetloop.kube.cache import Cache
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject, LiveObjects
 from fleetloop.kube.objects import Manifest, ObjectRef
-from fleetloop.runtime.controller import Controller, LoopSettings
+from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Target
-from fleetloop.runtime.process import Tools
+from fleetloop.runtime.process import Tools, loop_settings
 from fleetloop.storage.reader import (
     ArtifactCorrupt,
     ArtifactMissing,
@@ -81,7 +81,7 @@ class Wiring:
             tools.kube,
             tools.recorder,
             tools.metrics,
-            self._loop_settings(),
+            loop_settings(tools, STATUS_MANAGER),
             self._waits,
             self._kustomization_changed,
         )
@@ -109,18 +109,6 @@ class Wiring:
             health_of=self._health_of,
             owned=self._owned,
             finalize=lambda ks, report: finalize(ks, report, kube, self._settings),
-        )
-
-    def _loop_settings(self) -> LoopSettings:
-        common = self._settings.common
-        return LoopSettings(
-            workers=common.concurrent,
-            manager=STATUS_MANAGER,
-            first_retry=common.min_retry_delay,
-            longest_retry=common.max_retry_delay,
-            jitter_percentage=common.interval_jitter_percentage,
-            namespace="" if common.watch_all_namespaces else self._tools.place.namespace,
-            label_selector=common.watch_label_selector,
         )
 
     def _source_cache(self, kind: Kind) -> Cache[Object]:

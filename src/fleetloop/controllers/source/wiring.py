@@ -18,8 +18,8 @@ from fleetloop.controllers.source.git_repository import GitRepositoryReconciler
 from fleetloop.controllers.source.settings import SourceSettings
 from fleetloop.engine import Engines, Family
 from fleetloop.runtime.clock import utc_now
-from fleetloop.runtime.controller import Controller, LoopSettings
-from fleetloop.runtime.process import Tools
+from fleetloop.runtime.controller import Controller
+from fleetloop.runtime.process import Tools, loop_settings
 from fleetloop.storage.server import artifact_server
 from fleetloop.storage.store import ArtifactStore
 
@@ -56,7 +56,8 @@ def _git_repositories(
         temp=temp,
     )
     kind = kind_named("GitRepository")
-    return Controller(kind, GitRepository, reconciler, tools.kube, tools.recorder, tools.metrics, _loop_settings(tools, settings))
+    loop = loop_settings(tools, SOURCE_CONTROLLER)
+    return Controller(kind, GitRepository, reconciler, tools.kube, tools.recorder, tools.metrics, loop)
 
 
 def _fresh_temp(store: Path) -> Path:
@@ -66,16 +67,3 @@ def _fresh_temp(store: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     return folder
-
-
-def _loop_settings(tools: Tools, settings: SourceSettings) -> LoopSettings:
-    common = settings.common
-    return LoopSettings(
-        workers=common.concurrent,
-        manager=SOURCE_CONTROLLER,
-        first_retry=common.min_retry_delay,
-        longest_retry=common.max_retry_delay,
-        jitter_percentage=common.interval_jitter_percentage,
-        namespace="" if common.watch_all_namespaces else tools.place.namespace,
-        label_selector=common.watch_label_selector,
-    )
