@@ -15,7 +15,7 @@ from fleetloop.kube.client import Kube, Preview
 from fleetloop.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from fleetloop.kube.kstatus import health_of
 from fleetloop.kube.managers import takeover_patch
-from fleetloop.kube.objects import Manifest, ObjectRef, ref_of, version_of
+from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, ref_of, version_of
 from fleetloop.kube.stages import is_defining, stages_of
 from fleetloop.kube.switches import is_ignored, says
 
@@ -26,25 +26,38 @@ CLOCK_STEP = datetime.timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happened to one object; `version` is its resourceVersion afterwards, 0 when it was skipped unseen."""
+    """What happened to one object; `version` is its resourceVersion afterwards, 0 when it was skipped unseen; `fingerprint`: see
+    objects.fingerprint_of."""
 
     ref: ObjectRef
     action: Action
     version: int = 0
+    fingerprint: bytes = b""
 
     def __str__(self) -> str:
         return f"{self.ref} {self.action}"
 
 
+AsItWas = Callable[[Manifest], Change | None]
+
+
+def nothing_is_known(_: Manifest) -> None:
+    """Every object is asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class ApplySettings:
-    """`manager` owns the fields; `concurrency` bounds dry runs; `force` deletes and recreates what cannot be changed in place."""
+    """`manager` owns the fields; `concurrency` bounds dry runs; `force` deletes and recreates what cannot be changed in place.
+
+    `as_it_was` knows the objects that need no request, since they are as they were last applied (`last_applied`).
+    """
 
     manager: str
     concurrency: int = 4
     force: bool = False
     custom_stage_kinds: frozenset[tuple[str, str]] = frozenset()
     taken_over: tuple[str, ...] = ()
+    as_it_was: AsItWas = nothing_is_known
 
 
 @dataclass(slots=True)
@@ -74,6 +87,7 @@ class _Planned:
     desired: Manifest
     preview: Manifest | None  # the dry run's answer; None: skipped
     action: Action
+    known: Change | None = None  # nothing was asked
 
 
 async def apply_in_stages(
@@ -133,6 +147,8 @@ async def _plan_stage(kube: Kube, stage: Sequence[Manifest], settings: ApplySett
     slots = asyncio.Semaphore(settings.concurrency)
 
     async def bounded(manifest: Manifest) -> _Planned | _Refused:
+        if known := settings.as_it_was(manifest):
+            return _Planned(manifest, None, "unchanged", known)
         async with slots:
             try:
                 return await _plan(kube, manifest, settings)
@@ -179,14 +195,20 @@ async def _preview(kube: Kube, desired: Manifest, settings: ApplySettings) -> Pr
 
 async def _carry_out(kube: Kube, item: _Planned, settings: ApplySettings) -> tuple[Change, Manifest | None]:
     ref = ref_of(item.desired)
+    if item.known:
+        return item.known, None
     if item.action in {"skipped", "unchanged"}:
-        return Change(ref, item.action, version_of(item.preview or {})), item.preview
+        return _change(ref, item.action, item.preview), item.preview
     try:
         live = await kube.apply(item.desired, field_manager=settings.manager)
     except ApiError as error:
         raise _Refused(f"{ref} apply failed ({error.reason}): {error.message}", forbidden=isinstance(error, Forbidden)) from error
     nothing = item.action == "configured" and version_of(live) == version_of(item.preview or {})
-    return Change(ref, "unchanged" if nothing else item.action, version_of(live)), live
+    return _change(ref, "unchanged" if nothing else item.action, live), live
+
+
+def _change(ref: ObjectRef, action: Action, live: Manifest | None) -> Change:
+    return Change(ref, action, version_of(live), fingerprint_of(live)) if live else Change(ref, action)
 
 
 async def _take_over(kube: Kube, desired: Manifest, patch: list[dict[str, object]]) -> None:

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from fleetloop.kube.cache import Cache
 from fleetloop.kube.client import Kube
 from fleetloop.kube.kstatus import Health, health_of
-from fleetloop.kube.objects import Manifest, ObjectRef, version_of
+from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, version_of
 
 
 @dataclass(frozen=True, slots=True)
 class LiveObject:
-    """A seen version: its health, and the writers of its fields other than status, as managedFields tells them."""
+    """A seen version: its health, what it is but for status (`objects.fingerprint_of`), and the writers of its fields other than
+    status, as managedFields tells them."""
 
     namespace: str
     name: str
@@ -24,6 +25,7 @@ class LiveObject:
     generation: int
     health: Health
     writers: frozenset[str]
+    fingerprint: bytes = b""
 
 
 Seen = Callable[[str, str, LiveObject | None, LiveObject | None], None]  # api_version, kind, old, new
@@ -103,4 +105,5 @@ def _live_object(manifest: Manifest) -> LiveObject:
         generation=int(metadata.get("generation") or 0),
         health=health_of(manifest),
         writers=frozenset(f"{e.get('manager')}@{e.get('time')}" for e in entries if not e.get("subresource")),
+        fingerprint=fingerprint_of(manifest),
     )

@@ -30,6 +30,7 @@ from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.kube.apply import ApplyFailed, ApplySettings, ChangeSet, apply_in_stages, until_current
 from fleetloop.kube.client import Kube
 from fleetloop.kube.inventory import id_of, ref_from, stale
+from fleetloop.kube.last_applied import LastApplied
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 from fleetloop.kube.prune import prune
 from fleetloop.runtime import settle as settling
@@ -60,6 +61,7 @@ class KustomizationReconciler:
     def __init__(self, tools: KustomizeTools) -> None:
         self._tools = tools
         self._applied: dict[Key, Applied] = {}
+        self._last_applied: dict[Key, LastApplied] = {}
 
     async def reconcile(self, obj: Kustomization, draft: Status, report: Report) -> Outcome:
         """One pass. Every failure but a terminal one is tried again after spec.retryInterval."""
@@ -91,6 +93,7 @@ class KustomizationReconciler:
 
     def forget(self, key: Key) -> None:
         self._applied.pop(key, None)
+        self._last_applied.pop(key, None)
         self._tools.owned.forget(key)
 
     async def _pass(self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report) -> Outcome:
@@ -166,24 +169,35 @@ class KustomizationReconciler:
             message = f"Detecting drift for revision {source.revision} with a timeout of {duration_text(timeout_of(ks))}"
             begin(ks, draft, message)
             await report.progress()
+        last_applied = self._find_last_applied(ks)
         settings = ApplySettings(
             names.KUSTOMIZE_CONTROLLER,
             self._tools.settings.concurrent_ssa,
             ks.spec.force,
             self._tools.settings.custom_stage_kinds,
             self._tools.settings.override_managers,
+            last_applied.find,
         )
         try:
             changes = await apply_in_stages(cluster, objects, settings, until_current)
         except ApplyFailed as error:
             draft.inventory = inventory([*old, *stale(error.changes.refs, old)])  # what came through is owned, the rest is not
             raise ReconciliationFailed("\n".join([str(error), *error.changes.lines()])) from error
+        last_applied.remember(objects, changes.changes)
         self._tools.owned.assign(ks.key, changes.refs)
         draft.inventory = inventory(changes.refs)
         if lines := changes.lines():
             report.event("Normal", "Progressing", "\n".join(lines), event_metadata(source))
         await self._prune(ks, draft, stale(old, changes.refs), cluster, source, report)
         return changes
+
+    def _find_last_applied(self, ks: Kustomization) -> LastApplied:
+        """Nothing is known in a new generation, which may act as somebody else, nor when a person asks, to be sure."""
+        token = f"{ks.metadata.uid} {ks.metadata.generation} {ks.metadata.annotations.get(names.REQUESTED_AT, '')}"
+        found = self._last_applied.get(ks.key)
+        if found is None or found.token != token:
+            found = self._last_applied[ks.key] = LastApplied(token, self._tools.live.find)
+        return found
 
     async def _prune(
         self,
