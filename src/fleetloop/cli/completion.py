@@ -15,8 +15,9 @@ from fleetloop.api.kinds import Kind
 from fleetloop.cli.command import Choice, Command, argument
 from fleetloop.cli.context import Context
 from fleetloop.cli.goflags import Flag
+from fleetloop.cli.level import CommandLine, Level
 from fleetloop.cli.main import complete_variable
-from fleetloop.cli.program import CommandLine, GroupCommand, Level, VerbCommand, context_of
+from fleetloop.cli.program import GroupCommand, VerbCommand, context_of
 
 PATIENCE = 3.0  # seconds a person waits for a completion
 

@@ -62,7 +62,8 @@ def _run(program: str, words: list[str]) -> None:
         sys.exit(serve(words[1:]))
     import click
 
-    from fleetloop.cli.program import CommandLine, Program
+    from fleetloop.cli.level import CommandLine
+    from fleetloop.cli.program import Program
     from fleetloop.cli.verbs import VERBS
 
     root = Program(program, VERBS, __version__)

@@ -1,5 +1,6 @@
 """Waiting for objects to be reconciled: one watch, however many objects, until each is done or `--timeout` is over."""
 
+import time
 from collections.abc import Callable, Collection, Iterator
 from typing import TypeAlias
 
@@ -7,9 +8,11 @@ from fleetloop.api.kinds import Kind
 from fleetloop.cli.columns import at, is_oci_helm_repository
 from fleetloop.cli.context import Context
 from fleetloop.cli.errors import CliError, DeadlineExceeded
-from fleetloop.kube.errors import Expired
+from fleetloop.kube.errors import Expired, Forbidden
 from fleetloop.kube.kstatus import condition, health_of
-from fleetloop.kube.objects import Manifest
+from fleetloop.kube.objects import Manifest, ObjectRef
+
+POLL = 2.0  # seconds
 
 Outcome: TypeAlias = Manifest | CliError
 
@@ -62,7 +65,7 @@ def wait_for_all(
     latest: dict[str, Manifest] = {}
     pending = set(names)
     try:
-        for name, obj in _versions(cx, kind, namespace, pending):
+        for name, obj in _seen(cx, kind, namespace, pending):
             if name not in pending:
                 continue
             outcome = _judged(kind, name, obj, is_done)
@@ -87,7 +90,15 @@ def _judged(kind: Kind, name: str, obj: Manifest | None, is_done: Callable[[Mani
         return error
 
 
-def _versions(cx: Context, kind: Kind, namespace: str, names: Collection[str]) -> Iterator[tuple[str, Manifest | None]]:
+def _seen(cx: Context, kind: Kind, namespace: str, names: Collection[str]) -> Iterator[tuple[str, Manifest | None]]:
+    """By a watch; by looking again and again for who has no more rights than `get`, as scripts' accounts may have."""
+    try:
+        yield from _watched(cx, kind, namespace, names)
+    except Forbidden:
+        yield from _looked_at(cx, kind, namespace, names)
+
+
+def _watched(cx: Context, kind: Kind, namespace: str, names: Collection[str]) -> Iterator[tuple[str, Manifest | None]]:
     """(name, object) of every version there is and will be; None when it is gone."""
     only = f"metadata.name={next(iter(names))}" if len(names) == 1 else ""
     while True:
@@ -99,6 +110,13 @@ def _versions(cx: Context, kind: Kind, namespace: str, names: Collection[str]) -
                 yield obj["metadata"]["name"], None if change == "DELETED" else obj
         except Expired:
             continue
+
+
+def _looked_at(cx: Context, kind: Kind, namespace: str, names: Collection[str]) -> Iterator[tuple[str, Manifest | None]]:
+    while True:
+        for name in tuple(names):
+            yield name, cx.cluster.find(ObjectRef(kind.api_version, kind.kind, namespace, name))
+        time.sleep(min(POLL, cx.remaining()))
 
 
 def _is_observed(obj: Manifest) -> bool:

@@ -97,6 +97,28 @@ async def test_reconcile_with_source_reconciles_the_source_first(recorded: Space
     ]
 
 
+async def test_an_account_that_may_not_watch_waits_too(recorded: Space) -> None:
+    """With no rights but to get and patch."""
+    rbac = "rbac.authorization.k8s.io"
+    metadata = {"name": "script", "namespace": recorded.name}
+    rule = {"apiGroups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations"], "verbs": ["get", "patch"]}
+    role = {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]}
+    binding = role | {
+        "kind": "RoleBinding",
+        "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "script"},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": "script"}],
+    }
+    binding.pop("rules")
+    await recorded.kube.create(role)
+    await recorded.kube.create(binding)
+    ref = recorded.ref("Kustomization", "ok")
+    done = await together(
+        recorded.cli("reconcile", "ks", "ok", "--as=script"),
+        controlled(recorded, ref, requested(None), lambda obj: ready(obj, lastAppliedRevision="main@sha1:new")),
+    )
+    assert done.errors.splitlines()[-1] == "✔ applied revision main@sha1:new"
+
+
 async def test_a_failed_pass_ends_the_wait_with_its_reason(recorded: Space) -> None:
     """⚠ CLI8."""
     ref = recorded.ref("Kustomization", "build-fails")

@@ -6,7 +6,8 @@ import click
 import pytest
 
 from fleetloop.cli.goflags import STRING_ARRAY, STRINGS, Flag
-from fleetloop.cli.program import GLOBAL_FLAGS, CommandLine, GroupCommand, Level, Program
+from fleetloop.cli.level import GLOBAL_FLAGS, CommandLine, Level
+from fleetloop.cli.program import GroupCommand, Program
 from fleetloop.cli.verbs import VERBS
 
 CASES = Path(__file__).parents[2] / "cases" / "cli" / "commands.txt"
