@@ -83,7 +83,12 @@ func buildAlone(ctx context.Context, args BuildArgs) (resmap.ResMap, error) {
 	return build(ctx, args, false)
 }
 
-func build(ctx context.Context, args BuildArgs, shared bool) (resmap.ResMap, error) {
+func build(ctx context.Context, args BuildArgs, shared bool) (objects resmap.ResMap, err error) {
+	defer func() { // kustomize panics on some odd names and patches
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("kustomize build failed: kustomize gave up: %v", cause)
+		}
+	}()
 	clones := ""
 	if args.AllowRemoteBases {
 		clones = os.TempDir()
@@ -114,7 +119,7 @@ func build(ctx context.Context, args BuildArgs, shared bool) (resmap.ResMap, err
 		LoadRestrictions: types.LoadRestrictionsNone, // boundedFS is the restriction
 		PluginConfig:     types.DisabledPluginConfig(),
 	}
-	objects, err := krusty.MakeKustomizer(options).Run(files, dir)
+	objects, err = krusty.MakeKustomizer(options).Run(files, dir)
 	if refusal != nil {
 		err = refusal
 	}
