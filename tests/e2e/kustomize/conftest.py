@@ -2,12 +2,9 @@
 
 import asyncio
 import itertools
-import os
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -19,49 +16,13 @@ from fleetloop.kube import Kube, Manifest, ObjectRef, from_kubeconfig
 from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
 from fleetloop.local.state import ClusterFolder
 from tests.kit.artifacts import ArtifactServer, artifact_server
+from tests.kit.controller import Controller
 
 DEADLINE = 40.0  # seconds
 SOURCE_API = "source.toolkit.fluxcd.io/v1"
 KUSTOMIZE_API = "kustomize.toolkit.fluxcd.io/v1"
 ADMIN = "reconciler"  # the service account that tests act as; it is admin of its namespace
 LOCK_DOWN = ("--no-cross-namespace-refs=true", "--no-remote-bases=true", "--default-service-account=default")
-ADDRESSES = (f"127.77.{third}.{fourth}" for third in itertools.count(os.getpid() % 200) for fourth in range(2, 250))
-
-
-@dataclass
-class Controller:
-    """A kustomize-controller process."""
-
-    kubeconfig: Path
-    log: Path
-    flags: tuple[str, ...]
-    address: str = field(default_factory=lambda: next(ADDRESSES))
-    process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "KUBECONFIG": str(self.kubeconfig),
-            "FLEETLOOP_BIND_ADDRESS": self.address,
-            "RUNTIME_NAMESPACE": "default",
-        }
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "fleetloop.serve", "kustomize-controller", "--log-level=debug", *self.flags),
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    async def stop(self) -> None:
-        assert self.process
-        self.process.terminate()
-        await self.process.wait()
-
-    async def kill(self) -> None:
-        assert self.process
-        self.process.kill()
-        await self.process.wait()
 
 
 @dataclass(frozen=True)
@@ -176,7 +137,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         async with Kube(from_kubeconfig([kubeconfig]), field_manager="test") as kube:
             for kind in KINDS:
                 await kube.apply(crd_of(kind))
-            controller = Controller(kubeconfig, folder / "log", LOCK_DOWN)
+            controller = Controller("kustomize-controller", kubeconfig, folder / "controller", LOCK_DOWN)
             await controller.start()
             try:
                 yield World(kube, controller, artifacts)

@@ -3,12 +3,9 @@
 import asyncio
 import base64
 import itertools
-import os
-import random
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,58 +21,11 @@ from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.local.control_plane import ControlPlane
 from fleetloop.local.programs import Programs
 from fleetloop.local.state import ClusterFolder
+from tests.kit.controller import Controller
 from tests.kit.forge import LocalForge, running_forge
 
 API = "source.toolkit.fluxcd.io/v1"
 DEADLINE = 60.0  # seconds
-
-
-@dataclass
-class Controller:
-    """A source-controller process on an address of its own; `data` is its artifact store."""
-
-    kubeconfig: Path
-    folder: Path
-    flags: tuple[str, ...] = ()
-    address: str = field(default_factory=lambda: "127." + ".".join(str(random.randint(2, 250)) for _ in range(3)))
-    process: asyncio.subprocess.Process | None = None
-
-    @property
-    def data(self) -> Path:
-        return self.folder / "data"
-
-    @property
-    def temp(self) -> Path:
-        return self.folder / "tmp"
-
-    async def start(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True)
-        self.temp.mkdir(exist_ok=True)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "KUBECONFIG": str(self.kubeconfig),
-            "FLEETLOOP_BIND_ADDRESS": self.address,
-            "RUNTIME_NAMESPACE": "default",
-            "TMPDIR": str(self.temp),
-        }
-        with (self.folder / "log").open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "fleetloop.serve", "source-controller"),
-                *(f"--storage-path={self.data}", "--log-level=debug", *self.flags),
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-
-    async def stop(self) -> None:
-        assert self.process
-        self.process.terminate()
-        await self.process.wait()
-
-    async def kill(self) -> None:
-        assert self.process
-        self.process.kill()
-        await self.process.wait()
 
 
 @dataclass(frozen=True)
@@ -212,7 +162,7 @@ async def _world(folder: Path) -> AsyncIterator[World]:
                 conditions = event.object.get("status", {}).get("conditions") or []
                 if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
                     break
-        controller = Controller(ClusterFolder(folder / "cluster").kubeconfig, folder / "controller")
+        controller = Controller("source-controller", ClusterFolder(folder / "cluster").kubeconfig, folder / "controller")
         await controller.start()
         try:
             yield World(kube, forge, controller, token, key, folder, http)
