@@ -8,6 +8,7 @@ import collections
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import aiohttp
 import msgspec
@@ -26,7 +27,8 @@ USER_PREFIX = "event.toolkit.fluxcd.io/"
 POST_TIMEOUT = 5.0
 POST_TRIES = 5
 REMEMBERED = 4096
-WAITING_ROOM = 1000
+LANES = 8
+WAITING_ROOM = 1000  # of each lane
 JSON = {"Content-Type": "application/json"}
 
 
@@ -40,8 +42,11 @@ class Fact:
     metadata: Mapping[str, str]
 
 
+_Lane: TypeAlias = asyncio.Queue[tuple[Object, Fact]]
+
+
 class Recorder:
-    """`run` sends what `record` was told, in order, apart from the passes."""
+    """`run` sends what `record` was told, apart from the passes, and in order for each object."""
 
     def __init__(self, kube: Kube, session: aiohttp.ClientSession, component: str, address: str, hostname: str) -> None:
         self._kube = kube
@@ -49,27 +54,33 @@ class Recorder:
         self._component = component
         self._address = address
         self._hostname = hostname
-        self._queue: asyncio.Queue[tuple[Object, Fact]] = asyncio.Queue(WAITING_ROOM)
+        self._lanes: tuple[_Lane, ...] = tuple(asyncio.Queue(WAITING_ROOM) for _ in range(LANES))
         self._known: collections.OrderedDict[str, tuple[str, int]] = collections.OrderedDict()  # fact -> event name, count
         self._receiver_down = False
 
     def record(self, obj: Object, fact: Fact) -> None:
         try:
-            self._queue.put_nowait((obj, fact))
+            self._lanes[hash(obj.metadata.uid) % LANES].put_nowait((obj, fact))
         except asyncio.QueueFull:
             logger().error("event dropped, too many are waiting", name=obj.name, namespace=obj.namespace, reason=fact.reason)
 
     async def run(self) -> None:
-        while True:
-            obj, fact = await self._queue.get()
-            await self._store(obj, fact)
-            if fact.severity != "Trace" and self._address:
-                await self._post(obj, fact)
-            self._queue.task_done()
+        async with asyncio.TaskGroup() as group:
+            for lane in self._lanes:
+                group.create_task(self._serve(lane))
 
     async def flush(self) -> None:
         """Until everything recorded was sent."""
-        await self._queue.join()
+        for lane in self._lanes:
+            await lane.join()
+
+    async def _serve(self, lane: _Lane) -> None:
+        while True:
+            obj, fact = await lane.get()
+            await self._store(obj, fact)
+            if fact.severity != "Trace" and self._address:
+                await self._post(obj, fact)
+            lane.task_done()
 
     async def _store(self, obj: Object, fact: Fact) -> None:
         words = (obj.metadata.uid, fact.severity, fact.reason, fact.message, *sorted(full_metadata(obj, fact).items()))
