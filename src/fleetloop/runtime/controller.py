@@ -30,6 +30,8 @@ from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Severity, W
 from fleetloop.runtime.queue import WorkQueue
 from fleetloop.runtime.status import ref_of_object, save_status
 
+EVENT_LIFETIME = 3300.0  # seconds: the API server forgets an event after an hour
+
 T = TypeVar("T", bound=Object)
 T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
 
@@ -80,6 +82,10 @@ class Report:
     def event(self, severity: Severity, reason: str, message: str, metadata: Mapping[str, str] | None = None) -> None:
         self._emit(Fact(severity, reason, message, metadata or {}))
 
+    def repeat(self, reason: str, message: str, metadata: Mapping[str, str]) -> None:
+        """Receivers hear it again; the API server, which has it, does not."""
+        self._emit(Fact("Normal", reason, message, metadata, stored=False))
+
 
 class Controller(Generic[T]):
     """Runs one kind. `cache` is what the pass reads; other kinds' watches call `enqueue`."""
@@ -108,6 +114,7 @@ class Controller(Generic[T]):
         self._waits = waits
         self._also = also
         self._failures: dict[Key, int] = {}
+        self._event_stored: dict[Key, float] = {}
         self.cache: Cache[T] = Cache(
             kube,
             kind.api_version,
@@ -216,7 +223,7 @@ class Controller(Generic[T]):
         match result:
             case Done(after=after, event=event):
                 if event:
-                    report.event("Normal", result.reason, event, dict(result.event_metadata))
+                    self._announce(key, result, report)
                 (logger().info if result.is_news else logger().debug)(event or result.message)
                 if after is not None:
                     self.queue.add_after(key, with_jitter(after, self._settings.jitter_percentage))
@@ -224,6 +231,15 @@ class Controller(Generic[T]):
                 self._waits.start(key, result)
             case Failure():
                 self._follow_failure(key, result, report)
+
+    def _announce(self, key: Key, done: Done, report: Report) -> None:
+        """That nothing has changed is stored once in an event's lifetime, so that people always find one."""
+        now, stored = time.monotonic(), self._event_stored.get(key)
+        if stored is None or done.is_news or now - stored > EVENT_LIFETIME:
+            self._event_stored[key] = now
+            report.event("Normal", done.reason, done.event, dict(done.event_metadata))
+        else:
+            report.repeat(done.reason, done.event, dict(done.event_metadata))
 
     def _follow_failure(self, key: Key, failure: Failure, report: Report) -> None:
         if failure.severity:
@@ -269,6 +285,7 @@ class Controller(Generic[T]):
     def _forget(self, key: Key) -> None:
         self.queue.forget(key)
         self._failures.pop(key, None)
+        self._event_stored.pop(key, None)
         self._metrics.forget(key)
         if self._waits:
             self._waits.cancel(key)

@@ -34,12 +34,16 @@ JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something a user may want to know of an object. `metadata` keys are short; they get the object's group as prefix."""
+    """Something a user may want to know of an object. `metadata` keys are short; they get the object's group as prefix.
+
+    `stored`: as an Event of the API server too, not only told to receivers.
+    """
 
     severity: Severity
     reason: str
     message: str
     metadata: Mapping[str, str]
+    stored: bool = True
 
 
 _Lane: TypeAlias = asyncio.Queue[tuple[Object, Fact]]
@@ -77,7 +81,8 @@ class Recorder:
     async def _serve(self, lane: _Lane) -> None:
         while True:
             obj, fact = await lane.get()
-            await self._store(obj, fact)
+            if fact.stored:
+                await self._store(obj, fact)
             if fact.severity != "Trace" and self._address:
                 await self._post(obj, fact)
             lane.task_done()

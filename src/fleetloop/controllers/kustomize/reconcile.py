@@ -265,7 +265,7 @@ class KustomizationReconciler:
             message=f"Applied revision: {source.revision}",
             event=f"Reconciliation finished in {duration_text(seconds)}, next run in {duration_text(interval)}",
             event_metadata=tuple((event_metadata(source) | {"commit_status": "update"}).items()),
-            is_news=applied.changed or is_news(ks, source),
+            is_news=applied.changed or is_news(ks, source) or was_requested(ks),
         )
 
 
@@ -283,6 +283,11 @@ def is_news(ks: Kustomization, source: Source) -> bool:
         and status.last_applied_revision == source.revision
         and status.is_true("Ready")
     )
+
+
+def was_requested(ks: Kustomization) -> bool:
+    """A person waits for this pass."""
+    return ks.metadata.annotations.get(names.REQUESTED_AT, "") not in {"", ks.status.last_handled_reconcile_at}
 
 
 def begin(ks: Kustomization, draft: KustomizationStatus, message: str) -> None:
