@@ -4,6 +4,8 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"os"
 
@@ -34,7 +36,7 @@ func main() {
 	if !known {
 		fail(2, fmt.Sprintf("unknown role %q\n\n%s", os.Args[1], usage))
 	}
-	if err := run(os.Args[2:]); err != nil {
+	if err := run(os.Args[2:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fail(1, fmt.Sprintf("fleetloop-cluster %s: %v\n", os.Args[1], err))
 	}
 }

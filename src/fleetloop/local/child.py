@@ -38,7 +38,8 @@ class ServerProcess:
         self._command = command
         self._log = log
         self._grace = grace
-        self._announced: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._first_line = ""
+        self._announced = asyncio.Event()
         self._tries = tries
         self._dead = asyncio.Event()
 
@@ -50,7 +51,8 @@ class ServerProcess:
 
     async def announcement(self) -> str:
         """The first line on stdout. Raises ServerDied."""
-        return await self.until(asyncio.shield(self._announced))  # a cancelled waiter must not cancel the line itself
+        await self.until(self._announced.wait())
+        return self._first_line
 
     async def until(self, ready: Awaitable[T]) -> T:
         """Waits for `ready`, or raises ServerDied when the process ends first."""
@@ -95,24 +97,26 @@ class ServerProcess:
     async def _read_output(self, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
         assert process.stdout is not None  # asked for above
         async for line in process.stdout:
-            if self._announced.done():
+            if self._announced.is_set():
                 log.write(line)
                 log.flush()
             else:
-                self._announced.set_result(line.decode().strip())
+                self._first_line = line.decode().strip()
+                self._announced.set()
 
 
 async def stop(process: asyncio.subprocess.Process, grace: float) -> None:
     """SIGTERM, and SIGKILL after `grace` seconds. Returns when the process is gone."""
     if process.returncode is not None:
         return
-    process.terminate()
-    try:
-        async with asyncio.timeout(grace):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    with contextlib.suppress(ProcessLookupError):  # it may end at this very moment
+        process.terminate()
+        try:
+            async with asyncio.timeout(grace):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+    await process.wait()
 
 
 def last_line(log: Path) -> str:

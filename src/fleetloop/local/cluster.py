@@ -1,5 +1,6 @@
 """One embedded cluster: its control plane and its node."""
 
+import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator
@@ -39,10 +40,11 @@ class EmbeddedCluster:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Inside, the cluster is ready: it takes pods and runs them. Raises ServerDied, NotReady, NoFreeNetwork."""
-        control_plane = ControlPlane(self.folder, self._settings.programs, self._settings.api_server_flags)
+        settings = self._settings
+        control_plane = await asyncio.to_thread(ControlPlane, self.folder, settings.programs, settings.api_server_flags)
         self._control_plane = control_plane
         async with control_plane.running():
-            self._node = VirtualNode(self.folder, control_plane.keys, self._settings.command, self._settings.search_path)
+            self._node = VirtualNode(self.folder, control_plane.keys, settings.command, settings.search_path)
             async with alongside(self._node.run()):
                 await self._node.ready.wait()
                 self.ready = True
