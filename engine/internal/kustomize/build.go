@@ -9,14 +9,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
-	"sigs.k8s.io/yaml"
 
 	"fleetloop.dev/engine/internal/mask"
 )
@@ -145,22 +143,20 @@ func locate(files *boundedFS, args BuildArgs) (string, error) {
 	return resolved, nil
 }
 
+// inspect sees every file that kustomize reads, before kustomize does.
 func inspect(path string, content []byte, allowRemote, shared bool) error {
 	if err := checkAliases(path, content); err != nil {
 		return err
 	}
-	if !isKustomizationFile(path) {
-		return nil
+	var k types.Kustomization
+	if !isKustomizationFile(path) || k.Unmarshal(content) != nil {
+		return nil // kustomize reads it with the same function, and has the better message
 	}
-	if shared && namesSchema(content) {
+	if shared && len(k.OpenAPI) > 0 {
 		return errOwnSchema
 	}
-	return checkRemote(path, content, allowRemote)
-}
-
-func namesSchema(content []byte) bool {
-	var k struct {
-		OpenAPI map[string]any `json:"openapi"`
+	if err := checkInline(path, &k); err != nil {
+		return err
 	}
-	return strings.Contains(string(content), "openapi") && (yaml.Unmarshal(content, &k) != nil || len(k.OpenAPI) > 0)
+	return checkRemote(path, &k, allowRemote)
 }

@@ -3,8 +3,10 @@ package kustomize
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
+	"sigs.k8s.io/kustomize/api/types"
 )
 
 // maxNodes bounds what the aliases of one YAML file expand to. The largest CRDs have some 20,000 nodes.
@@ -25,6 +27,23 @@ func checkAliases(path string, content []byte) error {
 			return fmt.Errorf("'%s': YAML aliases expand to more than %d nodes", path, maxNodes)
 		}
 	}
+}
+
+// checkInline does the same for the YAML inside the strings of a kustomization file.
+func checkInline(path string, k *types.Kustomization) error {
+	texts := slices.Concat(k.Generators, k.Transformers, k.Validators)
+	for _, patch := range slices.Concat(k.Patches, k.PatchesJson6902) {
+		texts = append(texts, patch.Patch)
+	}
+	for _, patch := range k.PatchesStrategicMerge {
+		texts = append(texts, string(patch))
+	}
+	for _, text := range texts {
+		if err := checkAliases(path, []byte(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // expanded counts nodes as if aliases were copies, up to the limit. `sizes` holds those counted; -1 marks one under way,

@@ -10,7 +10,6 @@ import (
 
 	"sigs.k8s.io/kustomize/api/konfig"
 	"sigs.k8s.io/kustomize/api/types"
-	"sigs.k8s.io/yaml"
 )
 
 // userAtHost matches the scp-like form of a Git address, git@host:path.
@@ -21,13 +20,9 @@ func isKustomizationFile(path string) bool {
 }
 
 // checkRemote refuses the remote references of one kustomization file that may not be followed, before kustomize starts
-// to. Files that do not parse are left to kustomize, which has the better message.
-func checkRemote(path string, content []byte, allowed bool) error {
-	var k types.Kustomization
-	if !isKustomizationFile(path) || yaml.Unmarshal(content, &k) != nil {
-		return nil
-	}
-	for _, reference := range references(&k) {
+// to.
+func checkRemote(path string, k *types.Kustomization, allowed bool) error {
+	for _, reference := range references(k) {
 		if !isRemote(reference) {
 			continue
 		}

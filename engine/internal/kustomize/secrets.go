@@ -178,7 +178,7 @@ func formatOf(name string) string {
 	switch {
 	case strings.HasSuffix(name, ".yaml"), strings.HasSuffix(name, ".yml"):
 		return "yaml"
-	case strings.HasSuffix(name, ".json"), filepath.Base(name) == ".dockerconfigjson":
+	case strings.HasSuffix(name, ".json"), strings.HasSuffix(name, ".dockerconfigjson"):
 		return "json"
 	case strings.HasSuffix(name, ".env"):
 		return "dotenv"

@@ -21,7 +21,7 @@ const ExitMemory = 70
 // Main serves verbs on standard input and output until the input ends.
 func Main(verbs map[string]rpc.Handler) {
 	memory := flag.Int64("memory", 512, "memory limit in MiB: past it the process ends itself")
-	parallel := flag.Int("parallel", runtime.GOMAXPROCS(0), "verbs that run at a time")
+	parallel := flag.Int("parallel", 4*runtime.GOMAXPROCS(0), "verbs that run at a time: more than cores, so that slow ones do not bar the rest")
 	network := flag.Bool("network", false, "let verbs use the network")
 	flag.Parse()
 

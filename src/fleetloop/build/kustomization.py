@@ -34,6 +34,7 @@ class Limits:
 
     objects: int = 20_000
     bytes: int = 100 << 20
+    seconds: float = 300.0  # whatever spec.timeout says, which is about health checks too
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class BuildRequest:
     limits: Limits = Limits()
 
     @property
+    def step_timeout(self) -> float:
+        return min(self.timeout, self.limits.seconds)
+
+    @property
     def family(self) -> Family:
         """One process for all steps of a build, so that a controller keeps one."""
         return Family.REMOTE if self.allow_remote_bases else Family.BUILD
@@ -74,7 +79,7 @@ async def build_objects(tree: Path, request: BuildRequest, engines: Engines) -> 
     if request.decryption_keys is None:
         objects = await _kustomize(tree, request, {}, engines)
     else:
-        decryptor = Decryptor(request.decryption_keys, request.timeout, engines)
+        decryptor = Decryptor(request.decryption_keys, request.step_timeout, engines)
         overlay = await decryptor.decrypt_files(await _encrypted_files(tree, request, engines))
         objects = await decryptor.decrypt_objects(await _kustomize(tree, request, overlay, engines))
     if request.variables or request.substitute_always:
@@ -86,7 +91,7 @@ async def build_objects(tree: Path, request: BuildRequest, engines: Engines) -> 
 
 async def emit_yaml(objects: list[Manifest], request: BuildRequest, engines: Engines) -> str:
     """The objects as one YAML text in the form of Go's programs; its digest is what status.history records."""
-    result = await call(engines, request.family, "yaml.emit", request.timeout, {"documents": objects}, "emit YAML")
+    result = await call(engines, request.family, "yaml.emit", request.step_timeout, {"documents": objects}, "emit YAML")
     text: str = result["text"]
     return text
 
@@ -94,7 +99,7 @@ async def emit_yaml(objects: list[Manifest], request: BuildRequest, engines: Eng
 async def _encrypted_files(tree: Path, request: BuildRequest, engines: Engines) -> list[dict[str, str]]:
     args = {"root": str(tree), "path": request.path, "settings": request.settings}
     step = "error decrypting sources"
-    result = await call(engines, request.family, "kustomize.secrets", request.timeout, args, step)
+    result = await call(engines, request.family, "kustomize.secrets", request.step_timeout, args, step)
     files: list[dict[str, str]] = result["files"]
     return files
 
@@ -109,7 +114,7 @@ async def _kustomize(tree: Path, request: BuildRequest, overlay: Mapping[str, st
         "maxObjects": request.limits.objects,
         "maxBytes": request.limits.bytes,
     }
-    result = await call(engines, request.family, "kustomize.build", request.timeout, args, "kustomize build failed")
+    result = await call(engines, request.family, "kustomize.build", request.step_timeout, args, "kustomize build failed")
     objects: list[Manifest] = result["objects"]
     return objects
 
@@ -117,6 +122,6 @@ async def _kustomize(tree: Path, request: BuildRequest, overlay: Mapping[str, st
 async def _substitute(objects: list[Manifest], request: BuildRequest, engines: Engines) -> list[Manifest]:
     check_names(request.variables, objects)
     args = {"objects": objects, "variables": request.variables, "strict": request.strict}
-    result = await call(engines, request.family, "substitute", request.timeout, args, "post build failed")
+    result = await call(engines, request.family, "substitute", request.step_timeout, args, "post build failed")
     substituted: list[Manifest] = result["objects"]
     return substituted

@@ -35,7 +35,7 @@ class EngineSettings:
     """
 
     memory: int = 512
-    parallel: int = 0  # verbs at a time in a process; 0: one per core
+    parallel: int = 0  # verbs at a time in a process; 0: the program's choice, by cores
     in_flight: int = 256  # calls of a process at a time; more wait here
     grace: float = 5.0
     idle: float = 300.0
