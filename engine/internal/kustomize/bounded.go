@@ -100,7 +100,7 @@ func readRegular(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
+	if !info.Mode().IsRegular() && !info.IsDir() { // for a folder the system's own message is the known one
 		return nil, fmt.Errorf("'%s' is not a regular file", path)
 	}
 	if info.Size() > maxFile {

@@ -224,7 +224,6 @@ func TestHostile(t *testing.T) {
 		"scp refused":       {files: kustomization("resources: ['git@github.com:o/r.git']"), want: "remote bases are disabled"},
 		"http refused":      {files: kustomization("resources: ['https://example.com/x.yaml']"), want: "remote bases are disabled"},
 		"http patch":        {files: kustomization("patches: [{path: 'https://example.com/x.yaml'}]"), want: "remote bases are disabled"},
-		"http old patch":    {files: map[string]string{"kustomization.yaml": "resources: [b]\n", "b/kustomization.yaml": "patches: ['https://example.com/x.yaml']\n"}, want: "remote bases are disabled"},
 		"http generator":    {files: kustomization("secretGenerator: [{name: a, files: ['k=http://169.254.169.254/x']}]"), want: "remote bases are disabled"},
 		"nested remote":     {files: map[string]string{"kustomization.yaml": "resources: [b]\n", "b/kustomization.yaml": "resources: ['github.com/o/r']\n"}, want: "remote bases are disabled"},
 		"password hidden":   {files: kustomization("resources: ['https://u:hunter2@example.com/o/r.git']"), want: "https://u:xxxxx@example.com"},
