@@ -86,6 +86,7 @@ class CompileGo(BuildHookInterface[Any]):
             compile_program(name)
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data |= {"pure_python": False, "tag": f"py3-none-{platform}"}
+        build_data["artifacts"] += [f"/src/fleetloop/_bin/{name}" for name in wanted()]
         if version == "standard":  # an editable install finds the folder at the root of the source tree
             build_data["force_include"][str(ROOT / "reference")] = "fleetloop/reference"
 
