@@ -118,6 +118,29 @@ async def test_remote_bases_are_refused_unless_allowed(family: Family, engines: 
         await engines.call(family, "kustomize.build", 30, root=str(tree), path="app")
 
 
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("resources: [../outside.yaml]", "is not in or below"),
+        ("resources: [link.yaml]", "is not in or below"),
+        ("configMapGenerator: [{name: a, files: [/etc/passwd]}]", "is not in or below"),
+        ("resources: [../app]", "cycle detected"),
+        ("transformers: [plugin.yaml]\nresources: [settings.yaml]", "external plugins disabled"),
+        ("helmCharts: [{name: x}]", "must specify --enable-helm"),
+    ],
+)
+async def test_what_a_tenant_may_not_do(text: str, message: str, engines: Engines, tree: Path) -> None:
+    (tree / "outside.yaml").write_text(CONFIG_MAP)
+    app = tree / "app"
+    (app / "kustomization.yaml").write_text(text + "\n")
+    (app / "link.yaml").symlink_to(tree / "outside.yaml")
+    annotations = '{config.kubernetes.io/function: "exec: {path: ./x}"}'
+    plugin = f"apiVersion: x/v1\nkind: X\nmetadata: {{name: x, annotations: {annotations}}}\n"
+    (app / "plugin.yaml").write_text(plugin)
+    with pytest.raises(EngineError, match=message):
+        await engines.call(Family.BUILD, "kustomize.build", 30, root=str(app), path=".")
+
+
 async def test_without_network_even_an_allowed_base_cannot_be_fetched(engines: Engines, tree: Path) -> None:
     (tree / "app" / "kustomization.yaml").write_text("resources: ['http://127.0.0.1:1/x.yaml']\n")
     with pytest.raises(EngineError, match="this engine has no network"):
