@@ -25,6 +25,7 @@ spec:
     spec: {containers: [{name: web, image: registry.example/web:1}]}
 """
 STUCK = DEPLOYMENT.replace("spec: {containers:", "spec: {nodeSelector: {no: where}, containers:")
+REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
 ONE, TWO, THREE = "main@sha1:" + "a" * 40, "main@sha1:" + "b" * 40, "main@sha1:" + "c" * 40
 
 
@@ -173,6 +174,23 @@ async def test_dependents_follow_at_once(space: Space) -> None:
     await space.ready(await space.kustomization("base", path="./base"), ONE)
     await space.ready(app, ONE)
     assert loop.time() - started < 25, "the dependent waited for its timer"
+
+
+async def test_ready_expressions_decide(space: Space) -> None:
+    await space.publish({"base/cm.yaml": CONFIG_MAP, "app/x.yaml": OTHER}, ONE)
+    base = await space.kustomization("base", path="./base", suspend=True)
+    expression = "dep.metadata.labels.tier == self.metadata.labels.tier"
+    app = await space.kustomization("app", path="./app", dependsOn=[{"name": "base", "readyExpr": expression}])
+    for ref, tier in ((base, "gold"), (app, "silver")):
+        await space.kube.patch(ref, {"metadata": {"labels": {"tier": tier}, "annotations": {REQUESTED_AT: tier}}})
+    live = await space.failed(app, "DependencyNotReady")
+    message = f"dependency '{space.name}/base' is not ready according to readyExpr eval"
+    await space.until(app, lambda live: condition(live, "Ready")["message"] == message)
+    await space.kube.patch(app, {"metadata": {"labels": {"tier": "gold"}, "annotations": {REQUESTED_AT: "again"}}})
+    await space.ready(app, ONE)
+    await space.kustomization("app", path="./app", dependsOn=[{"name": "base", "readyExpr": "dep.metadata.name +"}])
+    live = await space.failed(app, "InvalidCELExpression")
+    assert condition(live, "Stalled")["status"] == "True"
 
 
 async def test_variables_and_secrets(space: Space) -> None:

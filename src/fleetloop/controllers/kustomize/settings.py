@@ -1,10 +1,12 @@
 """What kustomize-controller can be told by flags. Flux: source-kustomize.md 8.14."""
 
 import argparse
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
 
+INHERITED = {"PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 GATES = {
     "StrictPostBuildSubstitutions": True,
     "DisableStatusPollerCache": True,
@@ -31,6 +33,7 @@ class KustomizeSettings:
     no_remote_bases: bool
     override_managers: tuple[str, ...]
     custom_stage_kinds: frozenset[tuple[str, str]]
+    environment: Mapping[str, str] = field(default_factory=dict)  # for remote bases: PATH, proxies, certificate places
 
     def gate(self, name: str) -> bool:
         return self.common.gates[name]
@@ -51,7 +54,7 @@ def register(flags: Flags) -> None:
     flags.switch("insecure-kubeconfig-tls", False)
 
 
-def settings_of(found: argparse.Namespace) -> KustomizeSettings:
+def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> KustomizeSettings:
     return KustomizeSettings(
         common=common_settings(found, GATES),
         concurrent_ssa=found.concurrent_ssa,
@@ -59,6 +62,7 @@ def settings_of(found: argparse.Namespace) -> KustomizeSettings:
         no_remote_bases=found.no_remote_bases,
         override_managers=tuple(found.override_manager),
         custom_stage_kinds=frozenset(_stage_kind(item) for item in found.custom_apply_stage_kinds.split(",") if item),
+        environment={name: value for name, value in environment.items() if name.upper() in INHERITED},
     )
 
 

@@ -25,7 +25,7 @@ from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, source_key
 from fleetloop.controllers.kustomize.steps import read_keys, read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools, Owned
-from fleetloop.engine import EngineError, Engines, Family
+from fleetloop.engine import Engines, EngineSettings, Family
 from fleetloop.kube.cache import Cache
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject, LiveObjects
@@ -53,7 +53,7 @@ CEL_TIMEOUT = 5.0
 async def run(tools: Tools, settings: KustomizeSettings) -> None:
     """The whole controller."""
     with tempfile.TemporaryDirectory(prefix="artifacts-") as folder:
-        async with Engines() as engines, asyncio.TaskGroup() as group:
+        async with Engines(EngineSettings(environment=settings.environment)) as engines, asyncio.TaskGroup() as group:
             wired = Wiring(tools, settings, engines, Path(folder))
             for job in wired.jobs():
                 group.create_task(job)
@@ -213,13 +213,19 @@ class Wiring:
         )
 
     async def _evaluate(self, expression: str, variables: dict[str, Any]) -> bool:
-        try:
-            answer = await self._engines.call(Family.BUILD, "cel.eval", CEL_TIMEOUT, expression=expression, variables=variables)
-        except EngineError as error:
-            raise ValueError(str(error)) from error
-        if not isinstance(answer.get("value"), bool):
-            raise ValueError("the expression does not yield a boolean")
-        return bool(answer["value"])
+        answer = await self._engines.call(
+            Family.BUILD,
+            "cel.eval",
+            CEL_TIMEOUT,
+            expressions=[expression],
+            variables=variables,
+            output="bool",
+            checked=True,
+        )
+        result = answer["values"][0]
+        if "error" in result:
+            raise ValueError(result["error"])
+        return bool(result["value"])
 
 
 class _SourceListener:
