@@ -17,10 +17,12 @@ from fleetloop.kube import Connection, Kube, NotFound, ObjectRef, from_kubeconfi
 from fleetloop.local import lifecycle
 from fleetloop.local.programs import Programs
 from fleetloop.local.state import ClusterFolder, StateFolder
+from tests.kit.workloads import until
 
 NAME = "test"
 AVAILABLE = Programs().folder.joinpath("fleetloop-cluster").exists()
 START_PATIENCE = 180.0
+NAMESPACE_PATIENCE = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,21 @@ class Cluster:
     @contextlib.asynccontextmanager
     async def namespace(self, prefix: str = "test") -> AsyncIterator[str]:
         """A namespace of its own; its deletion is not waited for."""
-        async with self.kube() as kube:
-            name = unique_name(prefix)
-            await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-            try:
-                yield name
-            finally:
-                with contextlib.suppress(NotFound):
-                    await kube.delete(ObjectRef("v1", "Namespace", "", name))
+        async with self.kube() as kube, new_namespace(kube, prefix) as name:
+            yield name
+
+
+@contextlib.asynccontextmanager
+async def new_namespace(kube: Kube, prefix: str) -> AsyncIterator[str]:
+    """With its default service account: pods that come sooner are refused, and tried again later and later."""
+    name = unique_name(prefix)
+    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        await until(kube, ObjectRef("v1", "ServiceAccount", name, "default"), bool, NAMESPACE_PATIENCE)
+        yield name
+    finally:
+        with contextlib.suppress(NotFound):
+            await kube.delete(ObjectRef("v1", "Namespace", "", name))
 
 
 def unique_name(prefix: str) -> str:

@@ -17,20 +17,24 @@ class ProgramMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Programs:
+    """`folder` is part of a wheel; `source_tree` is not there beside an installed one."""
+
     folder: Path = Path(fleetloop.__file__).parent / "_bin"
+    source_tree: Path = Path(fleetloop.__file__).parents[2]
 
     @property
     def cluster(self) -> Path:
         """Raises ProgramMissing."""
-        return self._existing("fleetloop-cluster", "`python hatch_build.py` compiles it")
+        return _existing(self.folder / "fleetloop-cluster", "`python hatch_build.py` compiles it")
 
     @property
     def kubectl(self) -> Path:
         """No wheel carries it: compiled by developers only. Raises ProgramMissing."""
-        return self._existing("fleetloop-kubectl", f"`go build -o {self.folder}/ ./cmd/fleetloop-kubectl` in cluster/ does")
+        how = "`go build -o ../build/ ./cmd/fleetloop-kubectl` in cluster/ compiles it"
+        return _existing(self.source_tree / "build" / "fleetloop-kubectl", how)
 
-    def _existing(self, name: str, how: str) -> Path:
-        path = self.folder / name
-        if not path.exists():
-            raise ProgramMissing(path, how)
-        return path
+
+def _existing(path: Path, how: str) -> Path:
+    if not path.exists():
+        raise ProgramMissing(path, how)
+    return path

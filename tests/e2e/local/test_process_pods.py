@@ -16,7 +16,7 @@ from fleetloop.kube import Kube, Manifest, ObjectRef, from_kubeconfig
 from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
 from fleetloop.local.state import StateFolder
 from tests.kit import fake_component
-from tests.kit.cluster import AVAILABLE, unique_name
+from tests.kit.cluster import AVAILABLE, new_namespace
 from tests.kit.processes import is_running
 from tests.kit.waiting import eventually
 from tests.kit.workloads import deployment, is_available, until
@@ -51,11 +51,8 @@ async def kube(embedded: EmbeddedCluster) -> AsyncIterator[Kube]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def namespace(kube: Kube) -> AsyncIterator[str]:
-    name = unique_name("pods")
-    ref = ObjectRef("v1", "Namespace", "", name)
-    await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    yield name
-    await kube.delete(ref)
+    async with new_namespace(kube, "pods") as name:
+        yield name
 
 
 def controller(namespace: str, *flags: str, **container: Any) -> Manifest:
