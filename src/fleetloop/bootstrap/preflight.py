@@ -32,7 +32,7 @@ from fleetloop.forge.forge import (
     STATUSES_WRITE,
 )
 from fleetloop.git import GitError, scan_host_key
-from fleetloop.kube import ApiError, Kube, Manifest, NotFound, ObjectRef, Unreachable, annotations_of
+from fleetloop.kube import ApiError, Forbidden, Kube, Manifest, NotFound, ObjectRef, Unreachable, annotations_of
 from fleetloop.kube.kstatus import health_of
 
 T = TypeVar("T")
@@ -74,7 +74,8 @@ async def preflight(plan: Plan, kube: Kube, forge: Forge | None) -> Findings:
     sync = await problems.of(_find_sync(kube, plan), None)
     installs = await problems.of(_must_install(kube, plan, sync), True)
     await problems.of(_check_rights(kube, plan, installs), None)
-    if not plan.overrides:
+    await problems.of(_check_namespace(kube, plan), None)
+    if installs and not plan.overrides:
         await problems.of(_check_other_managers(kube, plan), None)
     secret = await problems.of(_find_secret(kube, plan), None)
     known_hosts = await problems.of(_scan(plan.secret.host), b"")
@@ -119,6 +120,15 @@ async def _check_rights(kube: Kube, plan: Plan, installs: bool) -> None:
     wanted = rights_to_sync(plan.namespace) + (rights_to_install(plan.namespace) if installs else [])
     if missing := await missing_access(kube, wanted):
         raise BootstrapError(access_problem(missing, installs))
+
+
+async def _check_namespace(kube: Kube, plan: Plan) -> None:
+    try:
+        live = await kube.find(ObjectRef("v1", "Namespace", "", plan.namespace))
+    except Forbidden:  # it may be enough to act inside it
+        return
+    if live and live["metadata"].get("deletionTimestamp"):
+        raise BootstrapError(f"namespace {plan.namespace} is being deleted: run this again when it is gone")
 
 
 async def _check_other_managers(kube: Kube, plan: Plan) -> None:

@@ -97,7 +97,7 @@ async def uninstall(removal: Removal, kube: Kube, say: Say, timeout: float) -> N
     await _delete_all(work, CRD_API, "CustomResourceDefinition", "")
     if not removal.keeps_namespace:
         await _delete(work, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": removal.namespace}})
-    await _until_gone(work, timeout, _definitions)
+    await _until_gone(work, timeout, _shared)
     if work.failures:
         raise StepFailed(f"uninstall failed: {work.failures} object(s) could not be removed")
     say.success("uninstall finished")
@@ -125,6 +125,8 @@ async def _delete(work: _Work, live: Manifest) -> None:
             await work.kube.get(ref)
         else:
             await work.kube.delete(ref)
+    except NotFound:
+        return  # an earlier run got this far
     except (ApiError, Unreachable) as error:
         work.failed(f"{ref} deletion failed: {error}")
         return
@@ -177,5 +179,6 @@ async def _controller_pods(work: _Work) -> list[ObjectRef]:
     return [ref_of(pod) for pod in pods if (pod["metadata"].get("labels") or {}).get("app") in apps]
 
 
-async def _definitions(work: _Work) -> list[ObjectRef]:
-    return [ref_of(one) for one in work.gone if one["kind"] == "CustomResourceDefinition"]
+async def _shared(work: _Work) -> list[ObjectRef]:
+    """What is gone only when everything in it is."""
+    return [ref_of(one) for one in work.gone if one["kind"] in ("CustomResourceDefinition", "Namespace")]

@@ -129,6 +129,44 @@ async def test_another_path_would_prune_the_first(followed: Place) -> None:
     assert (await place.run(*place.github(name, "--path=/clusters/x/"))).code == 0
 
 
+async def test_bs32_an_identity_limited_to_the_namespace_may_run_again(followed: Place) -> None:
+    place, name = followed, followed.name()
+    assert (await place.run(*place.github(name))).code == 0
+    rules = [
+        {"apiGroups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories"], "verbs": ["*"]},
+        {"apiGroups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations"], "verbs": ["*"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"]},
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get", "list", "watch"]},
+    ]
+    rbac, metadata = "rbac.authorization.k8s.io", {"name": "operator", "namespace": name}
+    subject = {"apiGroup": rbac, "kind": "User", "name": f"operator-of-{name}"}
+    role_ref = {"apiGroup": rbac, "kind": "Role", "name": "operator"}
+    role = {"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": metadata, "rules": rules}
+    await place.kube.create(role)
+    await place.kube.create(
+        {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": metadata, "roleRef": role_ref, "subjects": [subject]}
+    )
+    done = await place.run(*place.github(name, "--force", f"--as=operator-of-{name}"))
+    assert done.code == 0, done.errors
+    unforced = await place.run(*place.github(name, f"--as=operator-of-{name}"))
+    assert unforced.lines[-1].startswith("✗ cluster info unavailable: ")
+
+
+async def test_a_namespace_that_is_being_deleted(place: Place) -> None:
+    name = place.name()
+    before = await place.forge.admin.create_repository("acme", name)
+    held = {"name": name, "finalizers": ["example.com/held"]}
+    made = await place.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": held | {"namespace": name}}
+    await place.kube.create(config)
+    ref = ObjectRef("v1", "Namespace", "", name)
+    await place.kube.delete(ref, uid=made["metadata"]["uid"])
+    done = await place.run(*place.github(name))
+    await place.kube.patch(ObjectRef("v1", "ConfigMap", name, name), {"metadata": {"finalizers": None}})
+    assert done.lines[1:] == [f"- namespace {name} is being deleted: run this again when it is gone"]
+    assert await place.forge.admin.repository("acme", name) == before
+
+
 async def test_bs5_an_installation_of_another_manager_is_not_taken_over_unasked(followed: Place) -> None:
     """The question of bootstrap.md 2.1, and what answers it."""
     place, name = followed, followed.name()
