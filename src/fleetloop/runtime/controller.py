@@ -21,6 +21,7 @@ from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, NotFound, Unreachable
 from fleetloop.kube.objects import Manifest
 from fleetloop.runtime.clock import backoff, utc_now, with_jitter
+from fleetloop.runtime.conditions import merged
 from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.events import Fact, Recorder
 from fleetloop.runtime.health_waits import HealthWaits
@@ -31,6 +32,7 @@ from fleetloop.runtime.queue import WorkQueue
 from fleetloop.runtime.status import ref_of_object, save_status
 
 EVENT_LIFETIME = 3300.0  # seconds: the API server forgets an event after an hour
+SHORT_WAIT = 2.0  # seconds; most waits end before anybody could have read of them
 
 T = TypeVar("T", bound=Object)
 T_contra = TypeVar("T_contra", bound=Object, contravariant=True)
@@ -115,6 +117,7 @@ class Controller(Generic[T]):
         self._also = also
         self._failures: dict[Key, int] = {}
         self._event_stored: dict[Key, float] = {}
+        self._unsaved: dict[Key, Status] = {}  # of passes that have just begun to wait
         self.cache: Cache[T] = Cache(
             kube,
             kind.api_version,
@@ -190,7 +193,11 @@ class Controller(Generic[T]):
             self._back_off(obj.key)
 
     async def _pass(self, obj: T) -> None:
+        unsaved = self._unsaved.pop(obj.key, None)
         draft: Status = copy.copy(obj.status)  # type: ignore[attr-defined]  # every kind with a loop has a status
+        if unsaved:
+            unsaved.conditions = merged(draft, unsaved, self._reconciler.owned_conditions)
+            draft = unsaved
         requested = obj.metadata.annotations.get(names.REQUESTED_AT, "")
         report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact))
         if obj.metadata.deletion_timestamp:
@@ -206,7 +213,11 @@ class Controller(Generic[T]):
         result = await self._attempt(obj, draft, report)
         draft.last_handled_reconcile_at = requested or draft.last_handled_reconcile_at
         self._reconciler.settle(obj, draft, result, utc_now())
-        await self._save(obj, draft)
+        if isinstance(result, Waiting) and unsaved is None:
+            self._unsaved[obj.key] = draft
+            self.queue.add_after(obj.key, SHORT_WAIT)
+        else:
+            await self._save(obj, draft)
         self._follow(obj, result, report)
 
     async def _attempt(self, obj: T, draft: Status, report: Report) -> Outcome | Failure:
@@ -286,6 +297,7 @@ class Controller(Generic[T]):
         self.queue.forget(key)
         self._failures.pop(key, None)
         self._event_stored.pop(key, None)
+        self._unsaved.pop(key, None)
         self._metrics.forget(key)
         if self._waits:
             self._waits.cancel(key)

@@ -42,6 +42,7 @@ from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Waiting
 
 HEALTHY = "Healthy"
 SHORTEST_TIMEOUT = 30.0
+QUICK = 20  # so few objects are applied before anybody could have read that they are being applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,8 @@ class KustomizationReconciler:
         if is_news(ks, source) or len(both) > len(old):
             message = f"Detecting drift for revision {source.revision} with a timeout of {duration_text(timeout_of(ks))}"
             begin(ks, draft, message)
-            await report.progress()
+            if len(both) > len(old) or len(objects) > QUICK:
+                await report.progress()
         last_applied = self._find_last_applied(ks)
         settings = ApplySettings(
             names.KUSTOMIZE_CONTROLLER,
