@@ -18,7 +18,6 @@ from fleetloop.forge import (
     NotOnForge,
     Repository,
     RepositoryWish,
-    api_url_of,
 )
 from fleetloop.forge.errors import HiddenRepository, NotTheOwner, SubOrganisations
 from fleetloop.forge.forge import (
@@ -242,8 +241,3 @@ async def test_a_file_that_is_no_authority(forge: LocalForge) -> None:
     with pytest.raises(ForgeError, match="no usable PEM certificate"):
         async with ForgeHttp.open(forge.api_url, "Bearer x", b"nonsense"):
             pass
-
-
-def test_the_api_of_a_host() -> None:
-    assert api_url_of("github.com") == "https://api.github.com/"
-    assert api_url_of("git.corp:8443") == "https://git.corp:8443/api/v3/"

@@ -1,6 +1,6 @@
 import pytest
 
-from fleetloop.forge import DeployKey, RepositoryWish
+from fleetloop.forge import DeployKey, RepositoryWish, api_url_of
 from fleetloop.forge.github import creation_body, highest_permission
 
 
@@ -33,3 +33,8 @@ def test_bs15_a_key_is_compared_without_comment_and_line_end() -> None:
 )
 def test_the_permission_a_team_has(granted: object, permission: str | None) -> None:
     assert highest_permission(granted) == permission
+
+
+def test_the_api_of_a_host() -> None:
+    assert api_url_of("github.com") == "https://api.github.com/"
+    assert api_url_of("git.corp:8443") == "https://git.corp:8443/api/v3/"
