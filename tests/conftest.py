@@ -12,7 +12,7 @@ from tests.kit import cluster as shared
 def cluster(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> shared.Cluster:
     """A real cluster, one for all tests of a run."""
     if not shared.AVAILABLE:
-        pytest.skip("fleetloop-cluster is not compiled: run `python hatch_build.py`")
+        pytest.fail("fleetloop-cluster is not compiled: run `python hatch_build.py`")
     base = tmp_path_factory.getbasetemp()
     return shared.start_shared((base if worker_id == "master" else base.parent) / "cluster")
 
