@@ -44,6 +44,7 @@ class BuildRequest:
     `settings`: see `settings_of`. `decryption_keys`: the data of the decryption Secret, None without spec.decryption.
     `variables`: see `variables_of`; without any, expressions stay as they are, unless `substitute_always`
     (substituteStrategy Always). `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
+    `for_show`: nobody applies the objects, so that Secrets may stay encrypted.
     """
 
     path: str = ""
@@ -53,6 +54,7 @@ class BuildRequest:
     substitute_always: bool = False
     strict: bool = True
     allow_remote_bases: bool = True
+    for_show: bool = False
     timeout: float = 60.0
     limits: Limits = Limits()
 
@@ -84,7 +86,7 @@ async def build_objects(tree: Path, request: BuildRequest, engines: Engines) -> 
         objects = await decryptor.decrypt_objects(await _kustomize(tree, request, overlay, engines))
     if request.variables or request.substitute_always:
         objects = await _substitute(objects, request, engines)
-    if request.decryption_keys is None:
+    if request.decryption_keys is None and not request.for_show:
         check_decrypted(objects)
     return objects
 

@@ -35,6 +35,14 @@ VERBS: dict[str, Verb | Group] = {
         },
         options="bootstrap:BootstrapOptions",
     ),
+    "build": Group(
+        "Build resources from local files",
+        {
+            "kustomization": Verb(
+                "build_kustomization:BuildKustomization", "Build a Kustomization from a local directory", ("ks",)
+            ),
+        },
+    ),
     "check": Verb("check:Check", "Check requirements and installation"),
     "completion": Verb("completion:Completion", "Generate completion scripts for various shells"),
     "create": Group(

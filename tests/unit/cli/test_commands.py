@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import pytest
 
-from fleetloop.cli.goflags import STRING_ARRAY, STRINGS, Flag
+from fleetloop.cli.goflags import Flag
 from fleetloop.cli.level import GLOBAL_FLAGS, CommandLine, Level
 from fleetloop.cli.program import GroupCommand, Program
 from fleetloop.cli.verbs import VERBS
@@ -42,7 +42,7 @@ def command_at(words: list[str]) -> tuple[click.Command, set[str]]:
 
 def spelled(flag: Flag) -> str:
     short = f",-{flag.short}" if flag.short else ""
-    repeatable = " repeatable" if flag.type in (STRINGS, STRING_ARRAY) else ""
+    repeatable = " repeatable" if flag.type.is_list else ""
     return f"--{flag.name}{short} {flag.type.name}{repeatable}"
 
 
