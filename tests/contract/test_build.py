@@ -13,12 +13,8 @@ from aiohttp import web
 
 from fleetloop.build import BuildError, BuildRequest, EncryptedSecret, Limits, build_objects, emit_yaml
 from fleetloop.engine import Engines, EngineSettings, Family
-from fleetloop.engine.programs import BIN, PROGRAMS
 from tests.kit.git_server import git
 
-pytestmark = pytest.mark.skipif(
-    not all((BIN / name).exists() for name in PROGRAMS.values()), reason="engine programs are not built"
-)
 LOCAL = BuildRequest(allow_remote_bases=False)
 SETTINGS = """\
 apiVersion: v1

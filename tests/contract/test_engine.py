@@ -10,12 +10,8 @@ from pathlib import Path
 import pytest
 
 from fleetloop.engine import EngineError, EngineGone, Engines, EngineSettings, EngineTimeout, Family
-from fleetloop.engine.programs import BIN, PROGRAMS
 from tests.kit.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    not all((BIN / name).exists() for name in PROGRAMS.values()), reason="engine programs are not built"
-)
 CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
 
 

@@ -180,7 +180,7 @@ LACKING = [
 ]
 
 
-@pytest.mark.parametrize(("change", "missing"), LACKING, ids=str)
+@pytest.mark.parametrize(("change", "missing"), LACKING, ids=range(len(LACKING)))
 async def test_each_missing_right_is_named_and_the_probe_changes_nothing(
     forge: LocalForge, change: dict[str, str], missing: set[Right]
 ) -> None:

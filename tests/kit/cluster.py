@@ -15,12 +15,10 @@ from typing import Any
 
 from fleetloop.kube import Connection, Kube, NotFound, ObjectRef, from_kubeconfig
 from fleetloop.local import lifecycle
-from fleetloop.local.programs import Programs
 from fleetloop.local.state import ClusterFolder, StateFolder
 from tests.kit.workloads import until
 
 NAME = "test"
-AVAILABLE = Programs().folder.joinpath("fleetloop-cluster").exists()
 START_PATIENCE = 180.0
 NAMESPACE_PATIENCE = 60.0
 

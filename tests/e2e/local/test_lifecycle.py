@@ -14,12 +14,10 @@ import yaml
 from fleetloop.kube import Kube, Manifest, ObjectRef, Unreachable, from_kubeconfig
 from fleetloop.local import lifecycle
 from fleetloop.local.state import BadClusterName, StateFolder
-from tests.kit.cluster import AVAILABLE
 from tests.kit.processes import children_of, is_running
 from tests.kit.waiting import eventually
 from tests.kit.workloads import deployment, is_available, until
 
-pytestmark = pytest.mark.skipif(not AVAILABLE, reason="fleetloop-cluster is not compiled: run `python hatch_build.py`")
 SECONDS = 120.0
 FAST = ("--unsafe-no-fsync", "--owner", str(os.getpid()))
 NAMESPACE = ObjectRef("v1", "Namespace", "", "kept")

@@ -16,15 +16,12 @@ from fleetloop.kube import Kube, Manifest, ObjectRef, from_kubeconfig
 from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
 from fleetloop.local.state import StateFolder
 from tests.kit import fake_component
-from tests.kit.cluster import AVAILABLE, new_namespace
+from tests.kit.cluster import new_namespace
 from tests.kit.processes import is_running
 from tests.kit.waiting import eventually
 from tests.kit.workloads import deployment, is_available, until
 
-pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(not AVAILABLE, reason="fleetloop-cluster is not compiled: run `python hatch_build.py`"),
-]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SECONDS = 60.0
 IMAGE = "registry.example.com:5000/team/source-controller:v1"
 PORTS = [{"name": "healthz", "containerPort": fake_component.PORT}]

@@ -10,15 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
-import pytest
 
 from fleetloop.local.network import API_PORT
 from fleetloop.local.pki import Authority, ensure_service_account_keys
 from fleetloop.local.programs import Programs
 from fleetloop.local.state import StateFolder
-from tests.kit.cluster import AVAILABLE
 
-pytestmark = pytest.mark.skipif(not AVAILABLE, reason="fleetloop-cluster is not compiled: run `python hatch_build.py`")
 SECONDS = 60.0
 MANIFEST = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {}, "layers": []}
 PASSWORD = {"Authorization": aiohttp.encode_basic_auth("ada", "geheim")}

@@ -18,7 +18,9 @@ def test_manifest() -> None:
     assert manifest_of(packed(json.dumps({"manifest": "kind: A"}).encode()), "x") == "kind: A"
 
 
-@pytest.mark.parametrize("data", ["", "%%%", base64.b64encode(b"%%%").decode(), packed(b"no json"), packed(b"{}"), packed(b"[]")])
+@pytest.mark.parametrize(
+    "data", ["", "%%%", base64.b64encode(b"%%%").decode(), packed(b"no json"), packed(b"{}"), packed(b"[]")], ids=range(6)
+)
 def test_what_is_no_release_is_an_error_that_names_it(data: str) -> None:
     with pytest.raises(CliError, match="failed to decode the Helm storage object for HelmRelease 'x'"):
         manifest_of(data, "x")
