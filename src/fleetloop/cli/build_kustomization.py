@@ -64,6 +64,6 @@ class BuildKustomization(Command):
         found = list(built.objects)
         above |= {ref_of(kustomization)}
         if self.flags.recursive:
-            async for child, place in local.nested(built, above):
-                found += await self._objects(local, child, place, above)
+            async for child in local.nested(built, above):
+                found += await self._objects(local, child, local.directory_of(child), above)
         return found

@@ -15,6 +15,10 @@ class UsageError(CliError):
     """The command line itself is wrong; found before any connection is made."""
 
 
+class Differs(CliError):
+    """No failure: what was looked for was found, and the exit code says so. Printed after `⚠️`."""
+
+
 class DeadlineExceeded(CliError):
     """`--timeout` ran out. ⚠ CLI5: this bare text is the last line; `last` is the object as it was seen last, if any was."""
 

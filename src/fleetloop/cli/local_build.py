@@ -65,14 +65,10 @@ class BuildFlags:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A Kustomization, its objects, and whether the cluster has it. `directory` is what it was built from."""
+    """A Kustomization and its objects."""
 
     kustomization: Manifest
     objects: list[Manifest]
-
-    @property
-    def ref(self) -> ObjectRef:
-        return ref_of(self.kustomization)
 
 
 @dataclass(frozen=True)
@@ -104,20 +100,17 @@ class LocalBuild:
         labelled = label_objects(objects, ref.name, ref.namespace, common.get("labels"), common.get("annotations"))
         return Built(kustomization, [masked(manifest) for manifest in labelled])
 
-    async def nested(self, built: Built, above: frozenset[ObjectRef]) -> AsyncIterator[tuple[Manifest, Path]]:
-        """The Kustomizations among the objects, each with its directory; those in `above` are not entered again.
+    async def nested(self, built: Built, above: frozenset[ObjectRef]) -> AsyncIterator[Manifest]:
+        """The Kustomizations among the objects; those in `above` are not entered again.
 
-        ⚠ CLI32: one that the cluster has counts with its live spec. Raises CliError.
+        ⚠ CLI32: one that the cluster has counts with its live spec.
         """
         for manifest in built.objects:
-            if not is_kustomization(manifest) or ref_of(manifest) in above:
-                continue
-            found = manifest
-            if self.kube and (live := await self.kube.find(ref_of(manifest))):
-                found = live
-            yield found, self._directory_of(found)
+            if is_kustomization(manifest) and ref_of(manifest) not in above:
+                yield (await self.kube.find(ref_of(manifest)) if self.kube else None) or manifest
 
-    def _directory_of(self, kustomization: Manifest) -> Path:
+    def directory_of(self, kustomization: Manifest) -> Path:
+        """What a nested one is built from. Raises CliError where --local-sources does not say."""
         ref = ref_of(kustomization)
         source = reference(kustomization, at(kustomization, "spec", "sourceRef"), ref.namespace)
         directory = dict(self.flags.local_sources).get(source)

@@ -61,6 +61,14 @@ VERBS: dict[str, Verb | Group] = {
     ),
     "delete": Verb("delete:Delete", "Delete sources and resources"),
     "demo": Verb("demo:Demo", "Run a whole fleet on this machine"),
+    "diff": Group(
+        "Compare local files with the cluster",
+        {
+            "kustomization": Verb(
+                "diff_kustomization:DiffKustomization", "Show what a local directory would change in the cluster", ("ks",)
+            ),
+        },
+    ),
     "events": Verb("events:Events", "Display events of the resources"),
     "export": Verb("export:Export", "Export resources in YAML format"),
     "get": Verb("get:Get", "Get the resources and their status"),

@@ -92,6 +92,7 @@ def test_defaults() -> None:
         "fleetloop create source git --ssh-ecdsa-curve": "p384",
         "fleetloop create source git --ssh-key-algorithm": "ecdsa",
         "fleetloop create tenant --cluster-role": "cluster-admin",
+        "fleetloop diff kustomization --progress-bar": "true",
         "fleetloop logs --flux-namespace": "flux-system",
         "fleetloop logs --tail": "-1",
     }
