@@ -85,6 +85,7 @@ VERBS: dict[str, Verb | Group] = {
         options="local:LocalOptions",
     ),
     "logs": Verb("logs:Logs", "Display formatted logs of the controllers"),
+    "migrate": Verb("migrate:Migrate", "Migrate objects of the API to its current versions"),
     "reconcile": Verb("reconcile:Reconcile", "Reconcile sources and resources"),
     "resume": Verb("resume:Resume", "Resume suspended resources"),
     "serve": Verb("serve:Serve", "Run a controller; what the Deployments in a cluster start"),

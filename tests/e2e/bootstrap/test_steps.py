@@ -17,33 +17,9 @@ from fleetloop.bootstrap.work import Remote, WorkTree
 from fleetloop.git import Credentials, Git, GitUrl, Person
 from fleetloop.kube import Kube, Manifest
 from tests.e2e.bootstrap.place import Place
+from tests.kit.say import Heard
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-class Heard:
-    """A Say that keeps the lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def action(self, text: str) -> None:
-        self.lines.append(f"► {text}")
-
-    def success(self, text: str) -> None:
-        self.lines.append(f"✔ {text}")
-
-    def failure(self, text: str) -> None:
-        self.lines.append(f"✗ {text}")
-
-    def waiting(self, text: str) -> None:
-        self.lines.append(f"◎ {text}")
-
-    def generate(self, text: str) -> None:
-        self.lines.append(f"✚ {text}")
-
-    def warning(self, text: str) -> None:
-        self.lines.append(f"⚠️ {text}")
 
 
 class Rivalled(RealHands):

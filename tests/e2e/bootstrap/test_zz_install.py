@@ -148,6 +148,26 @@ async def test_install_names_the_rights_it_needs(place: Place) -> None:
     assert done.code == 1
 
 
+async def test_objects_of_an_old_version_are_stored_in_the_current_one(followed: Place) -> None:
+    place, name = followed, followed.name("ns")
+    assert (await place.run("install", f"--namespace={name}")).code == 0
+    old = {
+        "apiVersion": "kustomize.toolkit.fluxcd.io/v1beta2",
+        "kind": "Kustomization",
+        "metadata": {"name": "old", "namespace": name},
+        "spec": {"interval": "1h", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "x"}},
+    }
+    await place.kube.create(old)
+    done = await place.run("migrate")
+    assert done.code == 0, done.errors
+    assert done.lines[0] == "► starting migration of custom resources"
+    assert f"✔ Kustomization/{name}/old migrated to version v1" in done.lines
+    assert "✔ kustomizations.kustomize.toolkit.fluxcd.io migrated to storage version v1" in done.lines
+    assert done.lines[-1] == "✔ custom resources migrated successfully"
+    live = await place.kube.get(ObjectRef("kustomize.toolkit.fluxcd.io/v1", "Kustomization", name, "old"))
+    assert {entry["apiVersion"] for entry in live["metadata"]["managedFields"]} == {"kustomize.toolkit.fluxcd.io/v1"}
+
+
 async def test_bs43_bs44_uninstall_waits_and_tells_what_it_could_not_do(followed: Place) -> None:
     """BS42: the trailing space. BS43: foreign finalizers too. BS44: exit 1 when something is left, and why."""
     place, name = followed, followed.name("ns")
