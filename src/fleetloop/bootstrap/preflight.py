@@ -227,7 +227,7 @@ def deploy_key(plan: Plan, target: ForgeTarget, public_key: bytes) -> DeployKey:
 
 async def _check_grants(forge: Forge, repository: Repository, target: ForgeTarget, problems: _Problems) -> None:
     refused: list[str] = []
-    for grant in target.grants:
+    for grant in () if target.wish.personal else target.grants:
         try:
             present = await forge.find_team_permission(repository, grant.team)
             is_due = present is None or (target.rewrites_grants and present != grant.permission)

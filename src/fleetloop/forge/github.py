@@ -82,6 +82,8 @@ class GitHub:
         return str((await self._get("/user"))["login"])
 
     async def find_repository(self, owner: str, name: str) -> Repository | None:
+        if not owner or not name:
+            raise ForgeError(f"{'owner' if not owner else 'repository'} is required")
         if "/" in name:
             raise SubOrganisations("github")
         try:
@@ -149,6 +151,9 @@ class GitHub:
         return [right for right, has in zip(ordered, allowed, strict=True) if not has]
 
     async def may_create(self, wish: RepositoryWish) -> bool:
+        """Raises NotTheOwner too."""
+        if wish.personal:
+            await self._require_own(wish)
         answer = await self._http.probe("POST", _creation_path(wish), {})
         return _is_allowed(answer, hides=True)
 

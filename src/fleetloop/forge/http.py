@@ -17,6 +17,7 @@ from fleetloop.forge.errors import AlreadyOnForge, ForgeDenied, ForgeError, Forg
 
 ANSWER_LIMIT = 8 * 1024 * 1024  # bytes
 REDIRECT_LIMIT = 3
+SHOWN = 500  # characters of a forge's error
 REQUEST_TIMEOUT, CONNECT_TIMEOUT = 60.0, 30.0  # seconds
 JSON = "application/json"
 
@@ -34,9 +35,9 @@ class Answer:
     def said(self) -> str:
         """The forge's own words about an error, on one line."""
         if not isinstance(self.body, dict):
-            return str(self.body or "").strip()[:500]
+            return str(self.body or "").strip()[:SHOWN]
         details = "; ".join(filter(None, map(_detail, self.body.get("errors") or [])))
-        return " ".join(filter(None, [str(self.body.get("message", "")), f"({details})" if details else ""]))
+        return " ".join(filter(None, [str(self.body.get("message", "")), f"({details})" if details else ""]))[:SHOWN]
 
     def raise_for_status(self) -> None:
         if self.status < 300:
