@@ -7,7 +7,7 @@ import pytest
 from fleetloop import __version__
 from fleetloop.bootstrap.components import InstallOptions, generate
 from fleetloop.kube import ObjectRef
-from tests.e2e.bootstrap.place import BOT_RIGHTS, Place
+from tests.e2e.bootstrap.place import ALL_RIGHTS, BOT_RIGHTS, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 HEX = "[0-9a-f]{40}"
@@ -231,6 +231,42 @@ async def test_another_branch_author_and_appendix(followed: Place) -> None:
     newest = (await place.forge.admin.commits("acme", name, "live"))[0]
     assert newest.message == "Add Flux sync manifests\n\n[ci skip]"
     assert (newest.author_name, newest.author_email) == ("Bot", "bot@acme.example")
+
+
+async def test_a_personal_repository(followed: Place) -> None:
+    place, name = followed, followed.name()
+    token = await place.forge.admin.create_token("ada", ALL_RIGHTS)
+    words = place.github(name, "--owner=ada", "--personal", "--private=false", "--team=ignored")
+    done = await place.run(*words, GITHUB_TOKEN=token)
+    assert done.code == 0, done.errors
+    assert not [line for line in done.lines if "permissions" in line]
+    assert (await place.forge.admin.repository("ada", name))["private"] is False
+    other = await place.run(*place.github(f"{name}-x", "--owner=bob", "--personal"), GITHUB_TOKEN=token)
+    assert other.lines == [
+        "✗ preflight failed, nothing has been changed:",
+        "- the specified owner 'bob' doesn't match the identity associated with the given token",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--hostname=http://h"], 'invalid hostname "http://h": expected host or host:port, without scheme or path'),
+        (["--ca-file=/nowhere"], "unable to read TLS CA file: open /nowhere: no such file or directory"),
+        (["--team=t:owner"], 'failed to reconcile repository team access: invalid permission "owner" for team "t"'),
+        (["--namespace=Bad_NS"], 'namespace must be a valid DNS label: "Bad_NS"'),
+        (["--components=source-controller"], "component kustomize-controller is required"),
+    ],
+)
+async def test_bs25_what_is_refused_before_anything_is_read(place: Place, more: list[str], message: str) -> None:
+    done = await place.run(*place.github("never"), *more, KUBECONFIG="/nonexistent")
+    assert (done.lines, done.code) == ([f"✗ {message}"], 1)
+
+
+async def test_an_empty_owner(place: Place) -> None:
+    done = await place.run(*place.github("never", "--owner="))
+    told = f'- failed to get Git repository "{place.forge.url}//never": provider error: owner is required'
+    assert done.lines[1:] == [told]
 
 
 async def test_a_rehearsal_changes_nothing(place: Place) -> None:
