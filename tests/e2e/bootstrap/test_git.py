@@ -1,10 +1,15 @@
 """`bootstrap git`: any Git server, over SSH and HTTPS."""
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from fleetloop.git import generate_key
+from fleetloop.git import generate_key, scan_host_key
+from fleetloop.git.keys import openssh_form
 from tests.e2e.bootstrap.place import Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -65,6 +70,37 @@ async def test_a_new_key_is_shown_and_access_is_asked_for(followed: Place) -> No
     again = await place.run(*common, *more)
     assert "✔ source secret up to date" in again.lines
     assert again.code == 0
+
+
+async def test_over_ssh_with_the_agents_key_and_a_new_one_for_the_cluster(followed: Place, tmp_path: Path) -> None:
+    place, name = followed, followed.name()
+    key = await given_key(place, name, tmp_path)
+    key.write_bytes(openssh_form(key.read_bytes(), ""))  # ssh-add reads no other
+    key.chmod(0o600)
+    host, port = place.ssh_host.split(":")
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / "known_hosts").write_bytes(await scan_host_key(host, int(port)) + b"\n")
+    url = f"{place.forge.ssh_url}/acme/{name}.git"
+    with agent_with(key, tmp_path) as socket:
+        done = await place.run(*words(place, name, f"--url={url}", "--silent"), SSH_AUTH_SOCK=socket, HOME=str(tmp_path))
+    assert done.code == 0, done.errors
+    assert [line for line in done.lines if line.startswith("✔ public key: ecdsa-sha2-nistp384 ")]
+    assert sorted(await place.secret(name)) == ["identity", "identity.pub", "known_hosts"]
+    without = await place.run(*words(place, name, f"--url={url}", "--silent"), SSH_AUTH_SOCK="")
+    assert without.lines == ["✗ no SSH key to reach the repository with: give --private-key-file, or start an SSH agent"]
+
+
+@contextmanager
+def agent_with(key: Path, folder: Path) -> Iterator[str]:
+    socket = str(folder / "agent.sock")
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE)
+    try:
+        assert agent.stdout and agent.stdout.readline()  # it says where it listens once it does
+        subprocess.run(["ssh-add", "-q", str(key)], env=os.environ | {"SSH_AUTH_SOCK": socket}, check=True)
+        yield socket
+    finally:
+        agent.terminate()
+        agent.wait()
 
 
 async def test_over_https_with_a_token(followed: Place) -> None:
