@@ -5,13 +5,14 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from fleetloop.build import BuildError, BuildRequest, EncryptedSecret, Limits, build_objects, emit_yaml
+from fleetloop.build import BuildCache, BuildError, BuildRequest, EncryptedSecret, Limits, build_objects, emit_yaml
 from fleetloop.engine import Engines, EngineSettings, Family
 from tests.kit.git_server import git
 
@@ -247,6 +248,23 @@ async def test_remote_bases_by_git_and_http(tmp_path: Path) -> None:
         assert [o["metadata"]["name"] for o in objects] == ["p-settings", "p-other"]
         with pytest.raises(BuildError, match="remote bases are disabled"):
             await build_objects(tree, LOCAL, engines)
+
+
+async def test_equal_builds_are_made_once_and_remote_bases_each_time(tmp_path: Path, engines: Engines) -> None:
+    cache, request = BuildCache(), BuildRequest(source="sha256:1", variables={"replicas": "3"})
+    tree = write(tmp_path / "tree", {"a.yaml": SETTINGS})
+    [first] = await build_objects(tree, request, engines, cache)
+    [second] = await build_objects(tmp_path / "gone", replace(request, variables={"replicas": "4"}), engines, cache)
+    assert (first["data"]["replicas"], second["data"]["replicas"]) == (3, 4)
+    with pytest.raises(BuildError):
+        await build_objects(tmp_path / "gone", replace(request, source="sha256:2"), engines, cache)
+
+    async with serving(tmp_path) as url:
+        remote = write(tmp_path / "remote", {"kustomization.yaml": f"resources: ['{url}/file.yaml']\n"})
+        request = replace(request, source="sha256:3")
+        assert len(await build_objects(remote, request, engines, cache)) == 1
+    with pytest.raises(BuildError):  # it is asked for again, and is gone
+        await build_objects(remote, request, engines, cache)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """Recipes that turn sources into objects. Nothing here talks to a cluster."""
 
+from fleetloop.build.cache import BuildCache
 from fleetloop.build.errors import BuildError, EncryptedSecret
 from fleetloop.build.kustomization import BuildRequest, Limits, build_objects, emit_yaml, settings_of
 from fleetloop.build.labels import label_objects
@@ -7,6 +8,7 @@ from fleetloop.build.manifest import Manifest
 from fleetloop.build.substitution import variables_of
 
 __all__ = [
+    "BuildCache",
     "BuildError",
     "BuildRequest",
     "EncryptedSecret",

@@ -3,17 +3,23 @@
 Everything that must happen as Flux does it happens in the engine (its verbs name the contract); here is the order.
 """
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
+from fleetloop.build.cache import BuildCache
 from fleetloop.build.calls import call
 from fleetloop.build.decryption import Decryptor, check_decrypted
+from fleetloop.build.errors import BuildError
 from fleetloop.build.manifest import Manifest
 from fleetloop.build.substitution import check_names
 from fleetloop.engine import Engines, Family
 
+REMOTE_REFUSED = "remote bases are disabled"  # engine/internal/kustomize/remote.go
 SETTINGS = (  # of a Kustomization's spec: those that change its kustomization.yaml (engine/internal/kustomize/amend.go)
     "targetNamespace",
     "namePrefix",
@@ -44,7 +50,7 @@ class BuildRequest:
     `settings`: see `settings_of`. `decryption_keys`: the data of the decryption Secret, None without spec.decryption.
     `variables`: see `variables_of`; without any, expressions stay as they are, unless `substitute_always`
     (substituteStrategy Always). `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
-    `for_show`: nobody applies the objects, so that Secrets may stay encrypted.
+    `for_show`: nobody applies the objects, so that Secrets may stay encrypted. `source`: the digest of the tree, if known.
     """
 
     path: str = ""
@@ -55,6 +61,7 @@ class BuildRequest:
     strict: bool = True
     allow_remote_bases: bool = True
     for_show: bool = False
+    source: str = ""
     timeout: float = 60.0
     limits: Limits = Limits()
 
@@ -73,13 +80,14 @@ def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {name: spec[name] for name in SETTINGS if spec.get(name)}
 
 
-async def build_objects(tree: Path, request: BuildRequest, engines: Engines) -> list[Manifest]:
+async def build_objects(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None = None) -> list[Manifest]:
     """The objects in kustomize's order, without owner labels. `tree` is not changed.
 
+    With a cache and `request.source`, equal builds without decryption and remote bases are made once.
     Raises BuildError in the contract's words (source-kustomize.md 8.2-8.6), EngineMissing.
     """
     if request.decryption_keys is None:
-        objects = await _kustomize(tree, request, {}, engines)
+        objects = await _plain(tree, request, engines, cache)
     else:
         decryptor = Decryptor(request.decryption_keys, request.step_timeout, engines)
         overlay = await decryptor.decrypt_files(await _encrypted_files(tree, request, engines))
@@ -106,13 +114,29 @@ async def _encrypted_files(tree: Path, request: BuildRequest, engines: Engines) 
     return files
 
 
-async def _kustomize(tree: Path, request: BuildRequest, overlay: Mapping[str, str], engines: Engines) -> list[Manifest]:
+async def _plain(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None) -> list[Manifest]:
+    """Tried without remote bases first where the result may be kept: what comes from elsewhere is not named by the source."""
+    if cache is None or not request.source:
+        return await _kustomize(tree, request, {}, engines)
+    inputs = [request.source, request.path, request.settings, request.step_timeout, asdict(request.limits)]
+    key = hashlib.blake2b(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS), digest_size=32).digest()
+    try:
+        return await cache.objects(key, lambda: _kustomize(tree, request, {}, engines, remote_bases=False))
+    except BuildError as error:
+        if not (request.allow_remote_bases and REMOTE_REFUSED in str(error)):
+            raise
+    return await _kustomize(tree, request, {}, engines)
+
+
+async def _kustomize(
+    tree: Path, request: BuildRequest, overlay: Mapping[str, str], engines: Engines, remote_bases: bool = True
+) -> list[Manifest]:
     args = {
         "root": str(tree),
         "path": request.path,
         "settings": request.settings,
         "overlay": overlay,
-        "allowRemoteBases": request.allow_remote_bases,
+        "allowRemoteBases": request.allow_remote_bases and remote_bases,
         "maxObjects": request.limits.objects,
         "maxBytes": request.limits.bytes,
     }

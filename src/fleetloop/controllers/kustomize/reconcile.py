@@ -144,7 +144,7 @@ class KustomizationReconciler:
             begin(ks, draft, f"Building manifests for revision {source.revision} with a timeout of {timeout}")
         async with self._tools.tree_of(source, self._tools.settings.requeue_dependency) as tree:
             try:
-                objects = await self._tools.build(tree, ks, timeout_of(ks))
+                objects = await self._tools.build(tree, source, ks, timeout_of(ks))
             except BuildError as error:
                 if not draft_is_news:
                     begin(ks, draft, f"Building manifests for revision {source.revision} with a timeout of {timeout}")

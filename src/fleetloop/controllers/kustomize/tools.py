@@ -18,7 +18,7 @@ from fleetloop.runtime.controller import Report
 from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.outcome import Target
 
-Build = Callable[[Path, Kustomization, float], Awaitable[list[Manifest]]]  # tree, object, timeout; raises BuildError, Failure
+Build = Callable[[Path, Source, Kustomization, float], Awaitable[list[Manifest]]]  # seconds at most; raises BuildError, Failure
 TreeOf = Callable[[Source, float], AbstractAsyncContextManager[Path]]  # raises ArtifactMissing, ArtifactFailed
 
 

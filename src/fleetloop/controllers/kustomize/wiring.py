@@ -13,7 +13,7 @@ from fleetloop.api.kinds import Kind, kind_named
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object, content_of
 from fleetloop.api.old_versions import upgraded
-from fleetloop.build import BuildRequest, EncryptedSecret, build_objects, label_objects, settings_of
+from fleetloop.build import BuildCache, BuildRequest, EncryptedSecret, build_objects, label_objects, settings_of
 from fleetloop.controllers.kustomize.dependencies import dependents
 from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
 from fleetloop.controllers.kustomize.failures import ArtifactFailed, ReconciliationFailed
@@ -67,6 +67,7 @@ class Wiring:
         self._settings = settings
         self._engines = engines
         self._reader = ArtifactReader(folder, tools.session)
+        self._builds = BuildCache()
         self._owned = Owned()
         self._dampers: dict[Key, Damper] = {}
         self._live = LiveObjects(tools.kube, self._seen, self._disturbed)
@@ -188,7 +189,7 @@ class Wiring:
         async with opened:
             yield tree
 
-    async def _build(self, tree: Path, ks: Kustomization, timeout: float) -> list[Manifest]:
+    async def _build(self, tree: Path, source: Source, ks: Kustomization, timeout: float) -> list[Manifest]:
         post_build, common = ks.spec.post_build, ks.spec.common_metadata
         request = BuildRequest(
             path=ks.spec.path,
@@ -199,9 +200,10 @@ class Wiring:
             strict=self._settings.gate("StrictPostBuildSubstitutions"),
             allow_remote_bases=not self._settings.no_remote_bases,
             timeout=timeout,
+            source=source.artifact.digest,
         )
         try:
-            objects = await build_objects(tree, request, self._engines)
+            objects = await build_objects(tree, request, self._engines, self._builds)
         except EncryptedSecret as error:
             raise ReconciliationFailed(str(error)) from error
         return label_objects(
