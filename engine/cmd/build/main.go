@@ -19,6 +19,7 @@ func main() {
 		"kustomize.secrets": rpc.Verb(kustomize.Secrets),
 		"semver.select":     rpc.Verb(semver.Select),
 		"substitute":        rpc.Verb(substitute.Objects),
+		"substitute.text":   rpc.Verb(substitute.OfText),
 		"yaml.emit":         rpc.Verb(yamldoc.Emit),
 		"yaml.parse":        rpc.Verb(yamldoc.Parse),
 	})
