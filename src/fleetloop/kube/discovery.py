@@ -11,12 +11,13 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One served kind: its REST path is `/api/v1/...` or `/apis/GROUP/VERSION/...`."""
+    """One served kind: its REST path is `/api/v1/...` or `/apis/GROUP/VERSION/...`. `names`: the singular and the short ones."""
 
     api_version: str
     kind: str
     plural: str
     namespaced: bool
+    names: tuple[str, ...] = ()
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         root = "/apis" if "/" in self.api_version else "/api"
@@ -61,5 +62,6 @@ def resources_in(document: dict[str, Any]) -> list[Resource]:
             for item in version.get("resources") or []:
                 kind = (item.get("responseKind") or {}).get("kind")
                 if kind:
-                    found.append(Resource(api_version, kind, item["resource"], item.get("scope") == "Namespaced"))
+                    names = (item.get("singularResource") or "", *(item.get("shortNames") or ()))
+                    found.append(Resource(api_version, kind, item["resource"], item.get("scope") == "Namespaced", names))
     return found
