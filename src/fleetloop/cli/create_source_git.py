@@ -1,9 +1,7 @@
 """`create source git`: follow a Git repository, with the credentials for it."""
 
-import asyncio
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from fleetloop.cli.command import Command, argument, flag, options
@@ -18,16 +16,14 @@ from fleetloop.cli.create import (
     name_ref,
     seconds_text,
 )
-from fleetloop.cli.errors import CliError, UsageError
-from fleetloop.cli.goflags import DURATION, FlagType, choice, quoted
+from fleetloop.cli.errors import UsageError
+from fleetloop.cli.files import read_file
+from fleetloop.cli.goflags import DURATION, choice, quoted
+from fleetloop.cli.ssh_key import SshKeyFlags, scan_known_hosts, ssh_secret_data
 from fleetloop.cli.subjects import BY_NAME
 from fleetloop.kube.objects import Manifest, ref_of
 
-if TYPE_CHECKING:
-    from fleetloop.git import KeyPair
-
 WHAT = "GitRepository source"
-SCAN_PATIENCE = 30.0
 
 
 @dataclass(frozen=True)
@@ -36,15 +32,6 @@ class SourceOptions:
 
     common: CreateOptions = options(CreateOptions)
     fetch_timeout: float = flag("--fetch-timeout", type=DURATION, help="how long fetching may take")
-
-
-def _rsa_bits(text: str) -> int:
-    if not text.isdigit() or int(text) < 1024 or int(text) % 8:
-        raise ValueError(f"RSA key bit size must be a multiple of 8 and at least 1024, '{text}' is not")
-    return int(text)
-
-
-RSA_BITS = FlagType("rsaKeyBits", _rsa_bits, 2048)
 
 
 @dataclass(frozen=True)
@@ -69,17 +56,7 @@ class CreateSourceGit(Command):
     username: str = flag("--username", "-u", help="user name for HTTPS")
     password: str = flag("--password", "-p", help="password for HTTPS, or passphrase of the private key")
     ca_file: str = flag("--ca-file", help="CA certificate of the HTTPS server")
-    private_key_file: str = flag("--private-key-file", help="a private key for SSH; one is made otherwise")
-    ssh_key_algorithm: str = flag(
-        "--ssh-key-algorithm",
-        type=choice("SSH public key algorithm", "rsa", "ecdsa", "ed25519"),
-        default="ecdsa",
-        help="of the key that is made",
-    )
-    ssh_ecdsa_curve: str = flag(
-        "--ssh-ecdsa-curve", type=choice("SSH ECDSA curve", "p256", "p384", "p521"), default="p384", help="of an ecdsa key"
-    )
-    ssh_rsa_bits: int = flag("--ssh-rsa-bits", type=RSA_BITS, help="size of an rsa key")
+    key: SshKeyFlags = options(SshKeyFlags)
     secret_ref: str = flag("--secret-ref", help="an existing Secret with credentials")
     proxy_secret_ref: str = flag("--proxy-secret-ref", help="an existing Secret with a proxy's address")
     provider: str = flag(
@@ -146,31 +123,16 @@ class CreateSourceGit(Command):
         if parts.scheme == "http":
             cx.say.warning("insecure configuration: credentials configured for an HTTP URL")
         found = {"username": self.username, "password": self.password} if self.username and self.password else {}
-        return found | ({"ca.crt": _read(self.ca_file).decode()} if self.ca_file else {})
+        return found | ({"ca.crt": read_file(self.ca_file).decode()} if self.ca_file else {})
 
     def _ssh_credentials(self, cx: Context, parts: SplitResult) -> dict[str, str]:
-        from fleetloop.git import scan_host_key
-
-        pair = self._key_pair()
-        scan = scan_host_key(parts.hostname or "", parts.port or 22)
-        known_hosts = asyncio.run(_bounded(scan, min(SCAN_PATIENCE, cx.remaining()))).decode()
+        pair = self.key.key_pair(self.password)
+        known_hosts = scan_known_hosts(cx, parts)
         cx.say.success(f"collected public key from SSH server:\n{known_hosts}")
         cx.say.generate(f"deploy key: {pair.identity_pub.decode()}")
         if not self.silent:
             cx.confirm("Have you added the deploy key to your repository")
-        passphrase = {"password": self.password} if self.password else {}
-        return {
-            "identity": pair.identity.decode(),
-            "identity.pub": pair.identity_pub.decode(),
-            "known_hosts": known_hosts,
-        } | passphrase
-
-    def _key_pair(self) -> "KeyPair":
-        from fleetloop.git import generate_key, key_pair_of
-
-        if self.private_key_file:
-            return key_pair_of(_read(self.private_key_file), self.password)
-        return generate_key(self.ssh_key_algorithm, self.ssh_rsa_bits, self.ssh_ecdsa_curve)
+        return ssh_secret_data(pair, known_hosts, self.password)
 
 
 def parse_git_url(url: str) -> SplitResult:
@@ -186,22 +148,9 @@ def parse_git_url(url: str) -> SplitResult:
     return parts
 
 
-async def _bounded(scan: Any, seconds: float) -> bytes:
-    async with asyncio.timeout(seconds):
-        found: bytes = await scan
-        return found
-
-
 def _apply_secret(cx: Context, metadata: dict[str, Any], data: dict[str, str]) -> None:
     secret: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
     if cx.cluster.find(ref_of(secret)) is None:
         cx.cluster.create(secret)
     else:
         cx.cluster.patch(ref_of(secret), {"stringData": data})
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise CliError(f"unable to read {path}: {(error.strerror or str(error)).lower()}") from None

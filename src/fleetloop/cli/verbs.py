@@ -50,6 +50,18 @@ VERBS: dict[str, Verb | Group] = {
         {
             "fleet": Verb("create_fleet:CreateFleet", "Write the repositories of a new fleet"),
             "kustomization": Verb("create_kustomization:CreateKustomization", "Create or update a Kustomization", ("ks",)),
+            "secret": Group(
+                "Create or update Kubernetes secrets",
+                {
+                    "git": Verb("create_secret_git:CreateSecretGit", "With the credentials of a Git repository"),
+                    "githubapp": Verb("create_secret_others:CreateSecretGitHubApp", "With the credentials of a GitHub App"),
+                    "helm": Verb("create_secret_others:CreateSecretHelm", "With the credentials of a Helm repository"),
+                    "oci": Verb("create_secret_others:CreateSecretOci", "With the credentials of an OCI registry"),
+                    "proxy": Verb("create_secret_others:CreateSecretProxy", "With the address of a proxy"),
+                    "receiver": Verb("create_secret_others:CreateSecretReceiver", "With the token of a Receiver"),
+                    "tls": Verb("create_secret_others:CreateSecretTls", "With TLS certificates"),
+                },
+            ),
             "source": Group(
                 "Create or update sources",
                 {"git": Verb("create_source_git:CreateSourceGit", "Create or update a GitRepository source")},

@@ -89,6 +89,8 @@ def test_defaults() -> None:
         "fleetloop create --interval": "1m0s",
         "fleetloop create kustomization --health-check-timeout": "2m0s",
         "fleetloop create kustomization --path": "./",
+        "fleetloop create secret git --ssh-ecdsa-curve": "p384",
+        "fleetloop create secret git --ssh-key-algorithm": "ecdsa",
         "fleetloop create source git --ssh-ecdsa-curve": "p384",
         "fleetloop create source git --ssh-key-algorithm": "ecdsa",
         "fleetloop create tenant --cluster-role": "cluster-admin",
