@@ -90,7 +90,7 @@ def _traced(cluster: OneShot, obj: Manifest) -> Trail:
 
 
 def _labels_above(cluster: OneShot, obj: Manifest, wanted: Sequence[str], left: int = _MOST_OWNERS) -> dict[str, str]:
-    """The labels of the object, or of the nearest owner above it, that has those wanted. An owner that is gone ends the search."""
+    """The labels of the object or the nearest owner above it that has those wanted; an owner that is gone ends the search."""
     if labels_of(obj).keys() >= set(wanted):
         return labels_of(obj)
     for owner in at(obj, "metadata", "ownerReferences") or () if left else ():
