@@ -21,7 +21,7 @@ async def read_variables(kustomization: Manifest, kube: "Kube | None") -> dict[s
     for ref in (post_build.get("substituteFrom") or ()) if kube else ():
         where = ObjectRef("v1", ref["kind"], kustomization["metadata"]["namespace"], ref["name"])
         try:
-            referenced.append(_text_of(await kube.get(where)))  # type: ignore[union-attr]  # the loop is empty without it
+            referenced.append(text_of(await kube.get(where)))  # type: ignore[union-attr]  # the loop is empty without it
         except NotFound as error:
             if not ref.get("optional"):
                 raise CliError(f"substitute from '{where.kind}/{where.name}' error: {error}") from None
@@ -30,7 +30,8 @@ async def read_variables(kustomization: Manifest, kube: "Kube | None") -> dict[s
     return variables_of(referenced, post_build.get("substitute") or {})
 
 
-def _text_of(manifest: Manifest) -> dict[str, str]:
+def text_of(manifest: Manifest) -> dict[str, str]:
+    """The data of a ConfigMap or Secret as text."""
     data = manifest.get("data") or {}
     if manifest["kind"] == "Secret":
         return {name: base64.b64decode(value).decode(errors="replace") for name, value in data.items()}

@@ -71,6 +71,7 @@ VERBS: dict[str, Verb | Group] = {
         },
         options="create:CreateOptions",
     ),
+    "debug": Verb("debug:Debug", "Print what a Kustomization or HelmRelease works with"),
     "delete": Verb("delete:Delete", "Delete sources and resources"),
     "demo": Verb("demo:Demo", "Run a whole fleet on this machine"),
     "diff": Group(
