@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import asyncssh
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -131,6 +132,24 @@ def test_refusals(words: tuple[str, ...], message: str) -> None:
     done = created(*words)
     assert (done.output, done.code) == ("", 1)
     assert done.errors.startswith(f"✗ {message}")
+
+
+async def test_git_over_ssh(space: Space, tmp_path: Path) -> None:
+    """The server's key is fetched; a key is made, and its public half shown."""
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    async with asyncssh.listen("127.0.0.1", 0, server_host_keys=[host_key]) as server:
+        port = server.get_port()
+        url = f"--url=ssh://git@127.0.0.1:{port}/apps"
+        done = await space.cli("create", "secret", "git", "ab", url, "--ssh-key-algorithm=ed25519", f"--namespace={space.name}")
+    assert done.code == 0, done.errors
+    data = (await space.kube.get(ObjectRef("v1", "Secret", space.name, "ab")))["data"]
+    found = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    assert found.keys() == {"identity", "identity.pub", "known_hosts"}
+    public = " ".join(host_key.export_public_key("openssh").decode().split()[:2])
+    assert found["known_hosts"] == f"[127.0.0.1]:{port} {public}"
+    assert found["identity"].startswith("-----BEGIN PRIVATE KEY-----")
+    assert f"✚ deploy key: {found['identity.pub']}" in done.errors
+    assert "PRIVATE" not in done.errors + done.output
 
 
 async def test_in_a_cluster(space: Space) -> None:
