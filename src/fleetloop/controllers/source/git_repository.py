@@ -189,6 +189,7 @@ class GitPass:
             reason=reason,
             event=f"stored artifact for commit '{subject}'" if is_news else "",
             event_metadata=(("revision", artifact.revision), ("digest", artifact.digest)),
+            is_news=is_news,
         )
 
     def _mark_begun(self, message: str, *, drift: bool) -> None:
