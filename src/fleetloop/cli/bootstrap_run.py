@@ -13,8 +13,9 @@ from fleetloop.bootstrap.plan import Plan
 from fleetloop.bootstrap.run import bootstrap, confirm
 from fleetloop.bootstrap.tools import Tools
 from fleetloop.build import BuildRequest, build_objects
+from fleetloop.cli.engines import engines_of
 from fleetloop.cli.questions import asking
-from fleetloop.engine import Engines, EngineSettings
+from fleetloop.engine import Engines
 from fleetloop.forge import Forge, ForgeHttp, GitHub, Http, api_url_of
 from fleetloop.git import Git, SshAlgorithms
 from fleetloop.kube import Manifest
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from fleetloop.bootstrap.waits import Expected
     from fleetloop.cli.bootstrap import BootstrapOptions
     from fleetloop.cli.context import Context
-
-ENGINE_NEEDS = frozenset({"PATH", "SSL_CERT_FILE", "SSL_CERT_DIR", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +41,9 @@ async def run_bootstrap(
     git = Git.inheriting(cx.environment)
     if common.ssh_hostkey_algos:
         git = _with_algorithms(git, common.ssh_hostkey_algos)
-    environment = {name: value for name, value in cx.environment.items() if name.upper() in ENGINE_NEEDS}
     async with (
         cx.kube() as kube,
-        Engines(EngineSettings(environment=environment)) as engines,
+        engines_of(cx) as engines,
         _forge(cx, access, common) as forge,
     ):
         hands: Hands = RehearsedHands(cx.print) if common.dry_run else RealHands(kube)

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from fleetloop.cli.command import Command, argument, flag, options
 from fleetloop.cli.context import Context
+from fleetloop.cli.engines import engines_of
 from fleetloop.cli.errors import CliError, UsageError
-from fleetloop.cli.local_build import BuildFlags, LocalBuild, engines_of, kustomization_in, live_kustomization
+from fleetloop.cli.local_build import BuildFlags, LocalBuild, kustomization_in, live_kustomization
 from fleetloop.cli.output import formatted
 from fleetloop.cli.subjects import BY_NAME
 from fleetloop.kube.errors import NotFound

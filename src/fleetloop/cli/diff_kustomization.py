@@ -10,8 +10,9 @@ from fleetloop.cli.command import Command, argument, flag, options
 from fleetloop.cli.context import Context
 from fleetloop.cli.diff_ignore import without_ignored
 from fleetloop.cli.diff_objects import Comparison, Verdict, pruned
+from fleetloop.cli.engines import engines_of
 from fleetloop.cli.errors import CliError, Differs, UsageError
-from fleetloop.cli.local_build import BuildFlags, Built, LocalBuild, engines_of, kustomization_in, live_kustomization
+from fleetloop.cli.local_build import BuildFlags, Built, LocalBuild, kustomization_in, live_kustomization
 from fleetloop.cli.subjects import BY_NAME
 from fleetloop.kube.errors import ApiError, BadConnection, NotFound, Unreachable
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of, version_of

@@ -6,9 +6,9 @@ from typing import Any, ClassVar
 
 from fleetloop.cli.command import Command, argument, flag
 from fleetloop.cli.context import Context
+from fleetloop.cli.engines import engines_of
 from fleetloop.cli.errors import CliError, UsageError
 from fleetloop.cli.goflags import quoted
-from fleetloop.cli.local_build import engines_of
 
 LINE_TIMEOUT = 30.0
 

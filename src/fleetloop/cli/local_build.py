@@ -6,7 +6,7 @@ Nothing is written into those directories: the build happens in the engine's mem
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from fleetloop.api.names import KUSTOMIZE_GROUP
 from fleetloop.cli.columns import at, reference
 from fleetloop.cli.command import flag
-from fleetloop.cli.context import Context
 from fleetloop.cli.errors import CliError, UsageError
 from fleetloop.cli.goflags import STRING_MAP, quoted
 from fleetloop.cli.sops_mask import masked
@@ -26,8 +25,6 @@ from fleetloop.kube.objects import Manifest, ObjectRef, group_of, ref_of
 if TYPE_CHECKING:
     from fleetloop.engine import Engines
     from fleetloop.kube import Kube
-
-ENGINE_NEEDS = {"PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}  # for remote bases
 
 
 @dataclass(frozen=True)
@@ -154,15 +151,6 @@ async def live_kustomization(kube: "Kube", ref: ObjectRef, given: Manifest | Non
     except ApiError as error:
         raise CliError(f"failed to get kustomization object: {error}") from None
     return live if given is None else {**live, "spec": given["spec"]}
-
-
-@asynccontextmanager
-async def engines_of(cx: Context) -> AsyncIterator["Engines"]:
-    from fleetloop.engine import Engines, EngineSettings
-
-    environment = {name: value for name, value in cx.environment.items() if name.upper() in ENGINE_NEEDS}
-    async with Engines(EngineSettings(environment=environment)) as engines:
-        yield engines
 
 
 def source_root(directory: Path, current: Path) -> Path:
