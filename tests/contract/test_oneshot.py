@@ -85,10 +85,10 @@ def test_a_refusal_is_the_servers_own_word(server: Server) -> None:
         client(server.server_port).create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "x"}})
 
 
-def test_nobody_there(server: Server) -> None:
-    server.server_close()
-    with pytest.raises(Unreachable, match="connection refused"):
-        client(server.server_port).list("v1", "ConfigMap")
+def test_nobody_there() -> None:
+    with socket.socket() as bound, pytest.raises(Unreachable, match="connection refused"):
+        bound.bind(("127.0.0.1", 0))  # and not listening: the port is nobody else's either
+        client(bound.getsockname()[1]).list("v1", "ConfigMap")
 
 
 def test_a_server_that_says_nothing_meets_the_commands_time() -> None:

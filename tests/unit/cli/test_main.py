@@ -37,7 +37,14 @@ def test_interrupted(tmp_path: Path) -> None:
         server = f"--server=http://127.0.0.1:{deaf.getsockname()[1]}"
         command = [sys.executable, "-m", "fleetloop.cli.main", "get", "ks", server]
         environment = {"HOME": str(tmp_path)}
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite run in the background ignores it
+        )
         deaf.settimeout(60)
         connection, _ = deaf.accept()
         process.send_signal(signal.SIGINT)
