@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--skip", action="append", default=[], choices=PHASES, help="leave a phase out; repeatable")
     parser.add_argument("--output", type=Path, help="file for the JSON (bench/results/COUNT.json)")
     options = parser.parse_args()
-    console = Console(width=max(100, Console().width))
+    console = Console(width=max(120, Console().width))
     wanted = [phase for phase in PHASES if phase not in options.skip]
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
         report = uvloop.run(run(Path(folder) / "cluster", options.count, wanted, options.no_change_seconds, console))
@@ -71,7 +71,9 @@ async def _measure_controller(
         for name, measure in steps.items():
             if name in wanted:
                 console.print(f"► {name}")
-                report.phases.append(await measure())
+                phase = await measure()
+                report.phases.append(phase)
+                console.print(f"  {phase.seconds:.1f} s, {phase.requests_each:.1f} requests each")
         if "cli" in wanted:
             console.print("► command line")
             report.commands = await command_seconds(place)

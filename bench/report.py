@@ -12,6 +12,7 @@ from bench.fleet import SIZE
 from bench.phases import Phase
 
 MIB = 1 << 20
+WHOLE = {"created", "updated"}  # phases that bring as many objects as the floor does
 PURPOSES = ("dry-run", "apply", "objects", "status", "events", "reads")
 
 
@@ -26,13 +27,13 @@ class Report:
     commands: dict[str, float] = field(default_factory=dict)
     load: float = 0.0
 
-    @property
-    def floor_seconds(self) -> float:
-        """Of the bare applies of as many objects as the applications have."""
-        return self.floor[0].seconds if self.floor else 0.0
-
     def ratio(self, phase: Phase) -> float | None:
-        return phase.seconds / self.floor_seconds if self.floor and phase.name in {"created", "updated"} else None
+        """Its time to that of the bare applies."""
+        return phase.seconds / self.floor[0].seconds if self.floor and phase.name in WHOLE else None
+
+    def cpu_ratio(self, phase: Phase) -> float | None:
+        """The API server's CPU to that of the bare applies: neighbours on the machine disturb it less."""
+        return phase.api_server_cpu / self.floor[0].api_server_cpu if self.floor and phase.name in WHOLE else None
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -49,23 +50,29 @@ def as_json(report: Report) -> dict[str, Any]:
         "objects": report.count * SIZE,
         "cpus": os.cpu_count(),
         "load": report.load,
-        "phases": {phase.name: _figures(phase, report.ratio(phase)) for phase in (*report.phases, *report.floor)},
+        "phases": {phase.name: _figures(report, phase) for phase in (*report.phases, *report.floor)},
         "idle_rss": report.idle,
         "command_seconds": report.commands,
     }
 
 
 def tables(report: Report) -> list[Table]:
-    return [_phase_table(report), _request_table(report.phases), _floor_table(report.floor), _small_table(report)]
+    found = [_phase_table(report), _request_table(report.phases), _floor_table(report.floor), _small_table(report)]
+    return [table for table in found if table.row_count]
 
 
 def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def _figures(phase: Phase, ratio: float | None) -> dict[str, Any]:
+def _figures(report: Report, phase: Phase) -> dict[str, Any]:
     found = {key: value for key, value in asdict(phase).items() if key not in {"name", "latencies"}}
-    found |= {"requests": dict(phase.requests), "requests_each": round(phase.requests_each, 2), "ratio_to_floor": ratio}
+    found |= {
+        "requests": dict(phase.requests),
+        "requests_each": round(phase.requests_each, 2),
+        "ratio_to_floor": report.ratio(phase),
+    }
+    found["cpu_ratio_to_floor"] = report.cpu_ratio(phase)
     if phase.latencies:
         found |= {"p50": percentile(phase.latencies, 50), "p99": percentile(phase.latencies, 99)}
     return found
@@ -73,21 +80,26 @@ def _figures(phase: Phase, ratio: float | None) -> dict[str, Any]:
 
 def _phase_table(report: Report) -> Table:
     table = Table(title=f"{report.count} Kustomizations of {SIZE} objects", title_justify="left")
-    for name in ("", "seconds", "× floor", "requests", "CPU ms", "API CPU ms", "peak MiB", "p50 ms", "p99 ms"):
+    for name in ("", "seconds", "× floor", "requests", "CPU ms", "API CPU ms", "× floor CPU", "peak MiB", "p50 ms", "p99 ms"):
         table.add_column(name, justify="right" if name else "left")
     for phase in report.phases:
-        ratio, units = report.ratio(phase), max(phase.units, 1)
+        units = max(phase.units, 1)
         table.add_row(
             f"{phase.name} ({phase.units})",
             f"{phase.seconds:.1f}",
-            f"{ratio:.2f}" if ratio else "",
+            _ratio(report.ratio(phase)),
             f"{phase.requests_each:.1f}",
             f"{phase.cpu / units * 1000:.1f}",
             f"{phase.api_server_cpu / units * 1000:.1f}",
+            _ratio(report.cpu_ratio(phase)),
             f"{phase.peak_rss / MIB:.0f}",
             *(f"{percentile(phase.latencies, p) * 1000:.0f}" if phase.latencies else "" for p in (50, 99)),
         )
     return table
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
 def _request_table(phases: Sequence[Phase]) -> Table:
