@@ -32,19 +32,12 @@ def test_groups_are_opened() -> None:
 
 
 def test_interrupted(tmp_path: Path) -> None:
-    """While it waits for an answer that does not come."""
+    """While it waits for an answer that does not come. A suite in the background has SIGINT ignored, hence `env`."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         server = f"--server=http://127.0.0.1:{deaf.getsockname()[1]}"
-        command = [sys.executable, "-m", "fleetloop.cli.main", "get", "ks", server]
+        command = ["env", "--default-signal=INT", sys.executable, "-m", "fleetloop.cli.main", "get", "ks", server]
         environment = {"HOME": str(tmp_path)}
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a suite run in the background ignores it
-        )
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         deaf.settimeout(60)
         connection, _ = deaf.accept()
         process.send_signal(signal.SIGINT)
