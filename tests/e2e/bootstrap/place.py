@@ -19,6 +19,7 @@ from tests.kit.forge import LocalForge
 PATIENCE = 150.0  # seconds, for one run of the command
 ALL_RIGHTS = {"administration": "write", "contents": "write", "statuses": "write", "metadata": "read", "members": "read"}
 BOT_RIGHTS = {"administration": "read", "contents": "write", "statuses": "write", "metadata": "read"}
+SMALL = "--components=source-controller,kustomize-controller"  # where it does not matter what is installed
 _names = itertools.count(1)
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from fleetloop.git import generate_key, scan_host_key
 from fleetloop.git.keys import openssh_form
-from tests.e2e.bootstrap.place import Place
+from tests.e2e.bootstrap.place import SMALL, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def words(place: Place, name: str, *more: str) -> list[str]:
-    common = ("bootstrap", "git", "--path=clusters/x", f"--namespace={name}", "--timeout=90s")
+    common = ("bootstrap", "git", "--path=clusters/x", f"--namespace={name}", "--timeout=90s", SMALL)
     return [*common, f"--ca-file={place.forge.ca_file}", *more]
 
 

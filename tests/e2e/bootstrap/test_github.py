@@ -7,7 +7,7 @@ import pytest
 from fleetloop import __version__
 from fleetloop.bootstrap.components import InstallOptions, generate
 from fleetloop.kube import ObjectRef
-from tests.e2e.bootstrap.place import ALL_RIGHTS, BOT_RIGHTS, Place
+from tests.e2e.bootstrap.place import ALL_RIGHTS, BOT_RIGHTS, SMALL, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 HEX = "[0-9a-f]{40}"
@@ -162,7 +162,7 @@ async def test_token_auth_with_the_bots_rights_and_rotation(followed: Place) -> 
     place, name = followed, followed.name()
     await place.forge.admin.create_repository("acme", name)
     bot = await place.forge.admin.create_token("ada", BOT_RIGHTS, owner="acme")
-    done = await place.run(*place.github(name, "--token-auth"), GITHUB_TOKEN=bot)
+    done = await place.run(*place.github(name, "--token-auth", SMALL), GITHUB_TOKEN=bot)
     assert done.code == 0, done.errors
     ca = place.forge.ca_file.read_bytes()
     assert await place.secret(name) == {"username": b"git", "password": bot.encode(), "ca.crt": ca}
@@ -171,15 +171,15 @@ async def test_token_auth_with_the_bots_rights_and_rotation(followed: Place) -> 
     assert await place.forge.admin.keys("acme", name) == []
 
     newer = await place.forge.admin.create_token("ada", BOT_RIGHTS, owner="acme")
-    assert (await place.run(*place.github(name, "--token-auth"), GITHUB_TOKEN=newer)).code == 0
+    assert (await place.run(*place.github(name, "--token-auth", SMALL), GITHUB_TOKEN=newer)).code == 0
     assert (await place.secret(name))["password"] == newer.encode()
     assert len(await place.subjects(name)) == 2
 
-    to_ssh = await place.run(*place.github(name))
+    to_ssh = await place.run(*place.github(name, SMALL))
     assert to_ssh.code == 0, to_ssh.errors
     assert sorted(await place.secret(name)) == ["identity", "identity.pub", "known_hosts"]
     assert len(await place.subjects(name)) == 3
-    back = await place.run(*place.github(name, "--token-auth"))
+    back = await place.run(*place.github(name, "--token-auth", SMALL))
     assert back.code == 0, back.errors
     assert sorted(await place.secret(name)) == ["ca.crt", "password", "username"]
     for run in (done, to_ssh, back):
@@ -189,8 +189,8 @@ async def test_token_auth_with_the_bots_rights_and_rotation(followed: Place) -> 
 async def test_an_upgrade_makes_one_commit_and_leaves_the_sync_alone(followed: Place) -> None:
     """BS10 and BS40: flags are not remembered, and the run says what that removes."""
     place, name = followed, followed.name()
-    assert (await place.run(*place.github(name, "--components-extra=image-reflector-controller"))).code == 0
-    done = await place.run(*place.github(name))
+    assert (await place.run(*place.github(name, SMALL, "--components-extra=image-reflector-controller"))).code == 0
+    done = await place.run(*place.github(name, SMALL))
     warning = "⚠️  no longer among the components, so the cluster will remove with all their objects: image-reflector-controller"
     assert warning in done.lines
     assert await place.subjects(name) == [
@@ -202,19 +202,19 @@ async def test_an_upgrade_makes_one_commit_and_leaves_the_sync_alone(followed: P
 
 async def test_bs14_a_team_with_a_permission_is_one_team_and_bs9_only_reconcile_rewrites_it(followed: Place) -> None:
     place, name = followed, followed.name()
-    assert (await place.run(*place.github(name, "--team=platform:admin"))).code == 0
+    assert (await place.run(*place.github(name, SMALL, "--team=platform:admin"))).code == 0
     assert (await place.forge.admin.repository("acme", name))["teams"] == {"platform": "admin"}
-    kept = await place.run(*place.github(name, "--team=platform:push"))
+    kept = await place.run(*place.github(name, SMALL, "--team=platform:push"))
     assert (await place.forge.admin.repository("acme", name))["teams"] == {"platform": "admin"}
     assert not [line for line in kept.lines if "granted" in line]
-    rewritten = await place.run(*place.github(name, "--team=platform:push", "--reconcile"))
+    rewritten = await place.run(*place.github(name, SMALL, "--team=platform:push", "--reconcile"))
     assert '✔ granted "push" permissions to "platform"' in rewritten.lines
     assert (await place.forge.admin.repository("acme", name))["teams"] == {"platform": "push"}
 
 
 async def test_bs11_an_unknown_team_is_a_warning_that_ends_in_exit_1(followed: Place) -> None:
     place, name = followed, followed.name()
-    done = await place.run(*place.github(name, "--team=nobody"))
+    done = await place.run(*place.github(name, SMALL, "--team=nobody"))
     assert '✗ failed to grant "maintain" permissions to "nobody": multiple errors occurred: ' in done.lines
     assert "- the requested resource was not found" in done.lines
     assert "✔ reconciled repository permissions" in done.lines
@@ -225,7 +225,7 @@ async def test_bs11_an_unknown_team_is_a_warning_that_ends_in_exit_1(followed: P
 async def test_another_branch_author_and_appendix(followed: Place) -> None:
     """BS13: an empty new repository takes the branch that is asked for."""
     place, name = followed, followed.name()
-    more = ("--branch=live", "--author-name=Bot", "--author-email=bot@acme.example", "--commit-message-appendix=[ci skip]")
+    more = (SMALL, "--branch=live", "--author-name=Bot", "--author-email=bot@acme.example", "--commit-message-appendix=[ci skip]")
     done = await place.run(*place.github(name, *more))
     assert done.code == 0, done.errors
     newest = (await place.forge.admin.commits("acme", name, "live"))[0]
@@ -236,7 +236,7 @@ async def test_another_branch_author_and_appendix(followed: Place) -> None:
 async def test_a_personal_repository(followed: Place) -> None:
     place, name = followed, followed.name()
     token = await place.forge.admin.create_token("ada", ALL_RIGHTS)
-    words = place.github(name, "--owner=ada", "--personal", "--private=false", "--team=ignored")
+    words = place.github(name, "--owner=ada", "--personal", "--private=false", "--team=ignored", SMALL)
     done = await place.run(*words, GITHUB_TOKEN=token)
     assert done.code == 0, done.errors
     assert not [line for line in done.lines if "permissions" in line]

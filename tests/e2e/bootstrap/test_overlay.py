@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.bootstrap.place import Place
+from tests.e2e.bootstrap.place import SMALL, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -68,7 +68,7 @@ async def test_bs41_patches_land_after_the_generated_arguments_on_the_first_appl
         tmp_path,
         {"gotk-components.yaml": "", "gotk-sync.yaml": "", "kustomization.yaml": LOCKED_DOWN},
     )
-    done = await place.run(*place.github(name))
+    done = await place.run(*place.github(name, SMALL))
     assert done.code == 0, done.errors
     assert (await arguments(place, name, "kustomize-controller"))[-3:] == [
         "--enable-leader-election",
@@ -81,14 +81,14 @@ async def test_bs41_patches_land_after_the_generated_arguments_on_the_first_appl
     assert sync["metadata"]["managedFields"][0]["manager"] == "flux"
     assert await place.file(name, f"clusters/x/{name}/kustomization.yaml") == LOCKED_DOWN
     assert "serviceAccountName" not in await place.file(name, f"clusters/x/{name}/gotk-sync.yaml")
-    assert (await place.run(*place.github(name))).code == 0
+    assert (await place.run(*place.github(name, SMALL))).code == 0
     assert len(await place.subjects(name)) == 3
 
 
 async def test_bs31_another_spelling_gets_no_second_file(followed: Place, tmp_path: Path) -> None:
     place, name = followed, followed.name()
     await prepared(place, name, tmp_path, {"kustomization.yml": LOCKED_DOWN})
-    done = await place.run(*place.github(name))
+    done = await place.run(*place.github(name, SMALL))
     assert done.code == 0, done.errors
     files = await place.forge.admin.files("acme", name, "main")
     assert [path for path in files if "ustomization" in path] == [f"clusters/x/{name}/kustomization.yml"]
@@ -98,7 +98,7 @@ async def test_other_manifests_beside_are_listed(followed: Place, tmp_path: Path
     place, name = followed, followed.name()
     config = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: extra, namespace: {name}}}\n"
     await prepared(place, name, tmp_path, {"extra.yaml": config, "notes.yaml": "a: b\n"})
-    done = await place.run(*place.github(name))
+    done = await place.run(*place.github(name, SMALL))
     assert done.code == 0, done.errors
     assert (await place.file(name, f"clusters/x/{name}/kustomization.yaml")).endswith(
         "resources:\n- extra.yaml\n- gotk-components.yaml\n- gotk-sync.yaml\n"
@@ -122,7 +122,7 @@ async def test_an_overlay_that_would_not_work_is_found_before_the_push(
     name = place.name()
     await prepared(place, name, tmp_path, {"kustomization.yaml": overlay})
     before: Any = await place.forge.admin.repository("acme", name)
-    done = await place.run(*place.github(name))
+    done = await place.run(*place.github(name, SMALL))
     assert done.code == 1
     assert done.lines[-1].startswith("✗ " + message.format(name=name))
     assert await place.forge.admin.repository("acme", name) == before
@@ -132,7 +132,7 @@ async def test_an_overlay_that_would_not_work_is_found_before_the_push(
 async def test_bs28_what_gitignore_hides_is_committed_too(followed: Place, tmp_path: Path) -> None:
     place, name = followed, followed.name()
     await prepared(place, name, tmp_path, {"/.gitignore": "*.yaml\n"})
-    done = await place.run(*place.github(name))
+    done = await place.run(*place.github(name, SMALL))
     assert done.code == 0, done.errors
     assert len([path for path in await place.forge.admin.files("acme", name, "main") if path.endswith(".yaml")]) == 3
 
@@ -140,15 +140,15 @@ async def test_bs28_what_gitignore_hides_is_committed_too(followed: Place, tmp_p
 async def test_bs33_a_rebuilt_cluster_gets_the_secret_before_what_needs_it(followed: Place) -> None:
     """A repository that has everything, and a cluster that has nothing."""
     place, name = followed, followed.name()
-    assert (await place.run(*place.github(name))).code == 0
+    assert (await place.run(*place.github(name, SMALL))).code == 0
     for api_version, kind in (
         ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
         ("source.toolkit.fluxcd.io/v1", "GitRepository"),
     ):
         await place.kube.delete(ObjectRef(api_version, kind, name, name))
     await place.kube.delete(ObjectRef("v1", "Secret", name, "flux-system"))
-    said = await place.killed_at("determining if source secret", *place.github(name))
+    said = await place.killed_at("determining if source secret", *place.github(name, SMALL))
     assert "✔ installed components" in said
     assert not await place.exists(ObjectRef("source.toolkit.fluxcd.io/v1", "GitRepository", name, name))
-    assert (await place.run(*place.github(name))).code == 0
+    assert (await place.run(*place.github(name, SMALL))).code == 0
     assert len(await place.subjects(name)) == 2

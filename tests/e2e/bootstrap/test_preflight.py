@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fleetloop.kube import Manifest, ObjectRef
-from tests.e2e.bootstrap.place import BOT_RIGHTS, Place
+from tests.e2e.bootstrap.place import BOT_RIGHTS, SMALL, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CRD = ObjectRef("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "gitrepositories.source.toolkit.fluxcd.io")
@@ -119,19 +119,19 @@ async def test_a_wrong_token_is_said_to_be_one(place: Place) -> None:
 
 async def test_another_path_would_prune_the_first(followed: Place) -> None:
     place, name = followed, followed.name()
-    assert (await place.run(*place.github(name, "--path=clusters/x"))).code == 0
+    assert (await place.run(*place.github(name, SMALL, "--path=clusters/x"))).code == 0
     before = await place.forge.admin.repository("acme", name)
     done = await place.run(*place.github(name, "--path=clusters/y"))
     assert done.lines[1:] == [
         '- sync path configuration ("./clusters/y") would overwrite path ("./clusters/x") of existing Kustomization'
     ]
     assert await place.forge.admin.repository("acme", name) == before
-    assert (await place.run(*place.github(name, "--path=/clusters/x/"))).code == 0
+    assert (await place.run(*place.github(name, SMALL, "--path=/clusters/x/"))).code == 0
 
 
 async def test_bs32_an_identity_limited_to_the_namespace_may_run_again(followed: Place) -> None:
     place, name = followed, followed.name()
-    assert (await place.run(*place.github(name))).code == 0
+    assert (await place.run(*place.github(name, SMALL))).code == 0
     rules = [
         {"apiGroups": ["source.toolkit.fluxcd.io"], "resources": ["gitrepositories"], "verbs": ["*"]},
         {"apiGroups": ["kustomize.toolkit.fluxcd.io"], "resources": ["kustomizations"], "verbs": ["*"]},
@@ -146,7 +146,7 @@ async def test_bs32_an_identity_limited_to_the_namespace_may_run_again(followed:
     await place.kube.create(
         {"apiVersion": f"{rbac}/v1", "kind": "RoleBinding", "metadata": metadata, "roleRef": role_ref, "subjects": [subject]}
     )
-    done = await place.run(*place.github(name, "--force", f"--as=operator-of-{name}"))
+    done = await place.run(*place.github(name, SMALL, "--force", f"--as=operator-of-{name}"))
     assert done.code == 0, done.errors
     unforced = await place.run(*place.github(name, f"--as=operator-of-{name}"))
     assert unforced.lines[-1].startswith("✗ cluster info unavailable: ")
@@ -170,12 +170,12 @@ async def test_a_namespace_that_is_being_deleted(place: Place) -> None:
 async def test_bs5_an_installation_of_another_manager_is_not_taken_over_unasked(followed: Place) -> None:
     """The question of bootstrap.md 2.1, and what answers it."""
     place, name = followed, followed.name()
-    assert (await place.run(*place.github(name))).code == 0
+    assert (await place.run(*place.github(name, SMALL))).code == 0
     await place.kube.patch(CRD, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "flux-operator"}}})
     try:
         refused = await place.run(*place.github(name))
-        agreed = await place.run(*place.github(name), answers="y\n")
-        forced = await place.run(*place.github(name, "--force"))
+        agreed = await place.run(*place.github(name, SMALL), answers="y\n")
+        forced = await place.run(*place.github(name, SMALL, "--force"))
     finally:
         await place.kube.patch(CRD, {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}})
     assert refused.lines == [

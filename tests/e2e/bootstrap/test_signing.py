@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.bootstrap.place import Place
+from tests.e2e.bootstrap.place import SMALL, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -33,7 +33,7 @@ async def test_an_ssh_signature(followed: Place, tmp_path: Path, kind: str) -> N
     place, name = followed, followed.name()
     ran("ssh-keygen", "-q", "-t", kind, "-N", "open sesame", "-f", str(tmp_path / "key"))
     signing = (f"--ssh-signing-key-file={tmp_path / 'key'}", "--ssh-signing-password=open sesame")
-    done = await place.run(*place.github(name, *signing, "--author-email=bot@acme.example"))
+    done = await place.run(*place.github(name, SMALL, *signing, "--author-email=bot@acme.example"))
     assert done.code == 0, done.errors
     signers = tmp_path / "signers"
     signers.write_text(f'bot@acme.example namespaces="git" {(tmp_path / "key.pub").read_text()}')
@@ -52,9 +52,10 @@ async def test_an_openpgp_signature_with_the_key_that_was_chosen(followed: Place
     listing = ran("gpg", "--homedir", str(home), "--batch", "--with-colons", "--list-keys", "bot@acme.example")
     key_id = next(line.split(":")[4] for line in listing.splitlines() if line.startswith("pub:"))
     signing = (f"--gpg-key-ring={ring}", f"--gpg-key-id=0x{key_id}", "--gpg-passphrase=open sesame")
-    done = await place.run(*place.github(name, *signing))
+    done = await place.run(*place.github(name, SMALL, *signing))
     assert done.code == 0, done.errors
     await verified(place, name, tmp_path, GNUPGHOME=str(home))
+    ran("gpgconf", "--homedir", str(home), "--kill", "gpg-agent")
     raw = await place.forge.admin.raw_commit("acme", name, "main")
     assert b"-----BEGIN PGP SIGNATURE-----" in raw
 
@@ -64,7 +65,7 @@ async def test_the_transport_key_signs_too(followed: Place, tmp_path: Path) -> N
     ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key"))
     await place.forge.admin.create_repository("acme", name)
     await place.forge.admin.add_user_key("ada", (tmp_path / "key.pub").read_text().strip(), name)
-    words = ("bootstrap", "git", f"--url={place.forge.ssh_url}/acme/{name}.git", f"--namespace={name}", "--timeout=90s")
+    words = ("bootstrap", "git", f"--url={place.forge.ssh_url}/acme/{name}.git", f"--namespace={name}", "--timeout=90s", SMALL)
     more = (f"--private-key-file={tmp_path / 'key'}", "--ssh-signing-reuse-private-key", "--author-email=bot@acme.example")
     done = await place.run(*words, *more)
     assert done.code == 0, done.errors
