@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetloop.bootstrap.errors import StepFailed
 from fleetloop.bootstrap.plan import CommitStyle
-from fleetloop.git import Credentials, Git, GitUrl, branch, clone, commit_all, push
-from fleetloop.git.program import session
+from fleetloop.git import Credentials, Git, GitUrl, clone, commit_all, push
+from fleetloop.git.worktree import initialise, is_built_upon, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,18 @@ class WorkTree:
     async def initialise(self) -> None:
         """Instead of a clone, when the remote does not exist yet or was made a moment ago."""
         self._next_path()
-        async with session(self.remote.git) as run:
-            await run.read("init", "--quiet", f"--initial-branch={self.remote.branch}", str(self.path))
+        await initialise(self.path, self.remote.branch, git=self.remote.git)
 
     def read(self, file: str) -> str | None:
         try:
-            return (self.path / file).read_text()
+            return _bounded(self.path, file).read_text()
         except FileNotFoundError:
             return None
 
     async def commit(self, files: Mapping[str, str], message: str, style: CommitStyle) -> str | None:
         """Writes `files` and commits them; None when they were there already. What .gitignore hides is added too (⚠ 28)."""
         await asyncio.to_thread(write_files, self.path, files)
-        async with session(self.remote.git) as run:
-            await run.read("add", "--force", "--", *files, cwd=self.path)
+        await stage(self.path, files, git=self.remote.git)
         made = await commit_all(self.path, message, style.author, style.signer, git=self.remote.git)
         self.head = made or self.head
         return made
@@ -75,13 +74,7 @@ class WorkTree:
     async def is_built_upon(self, sha: str) -> bool:
         """Whether `sha`, of the remote branch, has our head among its ancestors (⚠ 36). False when it cannot be told."""
         remote = self.remote
-        async with session(remote.git, remote.url, remote.credentials) as run:
-            ref = branch(remote.branch).ref
-            fetched = await run.run("fetch", "--quiet", "--no-tags", "--", str(remote.url), ref, cwd=self.path)
-            if fetched.status:
-                return False
-            asked = await run.run("merge-base", "--is-ancestor", self.head, sha, cwd=self.path)
-            return asked.status == 0
+        return await is_built_upon(self.path, sha, remote.url, remote.branch, remote.credentials, git=remote.git)
 
     def _next_path(self) -> None:
         self.path = self._folder / str(self.clones)
@@ -90,8 +83,9 @@ class WorkTree:
 
 
 def write_files(tree: Path, files: Mapping[str, str]) -> None:
+    """Raises StepFailed rather than write through a link of the repository's."""
     for name, content in files.items():
-        file = tree / name
+        file = _bounded(tree, name)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
 
@@ -99,12 +93,19 @@ def write_files(tree: Path, files: Mapping[str, str]) -> None:
 @asynccontextmanager
 async def written(tree: Path, files: Mapping[str, str]) -> AsyncIterator[None]:
     """`files` in the tree for a while, to be built together; afterwards the tree is as it was."""
-    before = {name: _content(tree / name) for name in files}
+    before = {name: _content(_bounded(tree, name)) for name in files}
     await asyncio.to_thread(write_files, tree, files)
     try:
         yield
     finally:
         await asyncio.to_thread(_restore, tree, before)
+
+
+def _bounded(tree: Path, name: str) -> Path:
+    file = tree / name
+    if file.is_symlink() or not file.parent.resolve().is_relative_to(tree.resolve()):
+        raise StepFailed(f'expected "{name}" to be a file of the repository, not a link')
+    return file
 
 
 def _content(file: Path) -> bytes | None:

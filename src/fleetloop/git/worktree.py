@@ -1,6 +1,7 @@
 """A work tree that we change and push: clone, commit (signed or not), push. For bootstrap and image updates."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,37 @@ async def clone(
         if cloned.status:
             raise translate(cloned.stderr, doing)
         return (await run.read("rev-parse", "HEAD", cwd=into)).decode().strip()
+
+
+async def initialise(into: Path, branch: str, *, git: Git = PLAIN_GIT) -> None:
+    """`into` becomes a new repository on that branch: what a clone of an empty remote is."""
+    branch_reference(branch)
+    async with session(git) as run:
+        await run.read("init", "--quiet", f"--initial-branch={branch}", str(into))
+
+
+async def stage(tree: Path, paths: Iterable[str], *, git: Git = PLAIN_GIT) -> None:
+    """Puts these files into the next commit, also when .gitignore hides them."""
+    async with session(git) as run:
+        await run.read("add", "--force", "--", *paths, cwd=tree)
+
+
+async def is_built_upon(
+    tree: Path,
+    later: str,
+    url: GitUrl,
+    branch: str,
+    credentials: Credentials = ANONYMOUS,
+    *,
+    timeout: float = 60.0,
+    git: Git = PLAIN_GIT,
+) -> bool:
+    """Whether `later`, a commit on the remote branch, has the head of `tree` as ancestor. False when it cannot be told."""
+    async with within(timeout, f"unable to fetch '{url}'"), session(git, url, credentials) as run:
+        fetched = await run.run("fetch", "--quiet", "--no-tags", "--", str(url), branch_reference(branch).ref, cwd=tree)
+        if fetched.status:
+            return False
+        return (await run.run("merge-base", "--is-ancestor", "HEAD", later, cwd=tree)).status == 0
 
 
 async def commit_all(
