@@ -70,6 +70,7 @@ def changed(**fields: Any) -> BuildRequest:
 
 
 async def test_sk25_values_become_numbers_where_no_quotes_are_left(tmp_path: Path, engines: Engines) -> None:
+    """SK25: values become numbers where no quotes are left."""
     deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: ${replicas}\n"
     tree = write(tmp_path, {"a.yaml": SETTINGS, "b.yaml": deployment})
     objects = await build_objects(tree, changed(variables={"replicas": "3"}), engines)
@@ -79,6 +80,7 @@ async def test_sk25_values_become_numbers_where_no_quotes_are_left(tmp_path: Pat
 
 
 async def test_sk25_without_variables_expressions_stay(tmp_path: Path, engines: Engines) -> None:
+    """SK25: without variables expressions stay."""
     tree = write(tmp_path, {"a.yaml": SETTINGS})
     [untouched] = await build_objects(tree, LOCAL, engines)
     assert untouched["data"]["replicas"] == "${replicas}"
@@ -150,6 +152,7 @@ async def test_an_encrypted_file_as_the_value_of_a_secret(tmp_path: Path, engine
 
 
 async def test_sk24_edits_of_plain_fields_pass(tmp_path: Path, engines: Engines, keys: Keys) -> None:
+    """SK24: edits of plain fields pass."""
     sealed = (await keys.encrypt(SECRET, "yaml", "^stringData$")).replace(b"name: token", b"name: renamed")
     [secret] = await build_objects(write(tmp_path, {"s.yaml": sealed}), changed(decryption_keys=keys.secret), engines)
     assert (secret["metadata"]["name"], secret["stringData"]) == ("renamed", {"password": "hunter2"})

@@ -96,6 +96,7 @@ async def test_a_personal_repository_of_somebody_else_is_refused(forge: LocalFor
 
 
 async def test_bs12_a_repository_the_token_cannot_see_is_said_to_exist(forge: LocalForge) -> None:
+    """BS12: a repository the token cannot see is said to exist."""
     await forge.admin.create_user("bob")
     await forge.admin.create_org("closed", owners=["ada"], members=["bob"], base_role="none")
     await forge.admin.create_repository("closed", "hidden")
@@ -106,6 +107,7 @@ async def test_bs12_a_repository_the_token_cannot_see_is_said_to_exist(forge: Lo
 
 
 async def test_bs15_an_equal_deploy_key_stays_and_another_replaces_it(forge: LocalForge) -> None:
+    """BS15: an equal deploy key stays and another replaces it."""
     here = await repository(forge, "keys")
     token = await forge.admin.create_token("ada", ALL, owner="acme")
     old, new = (generate_key("ed25519").identity_pub.decode() for _ in range(2))

@@ -115,6 +115,7 @@ async def test_over_https_with_a_token(followed: Place) -> None:
 
 
 async def test_bs38_a_bearer_token_is_rotated_by_a_run(followed: Place) -> None:
+    """BS38: a bearer token is rotated by a run."""
     place, name = followed, followed.name()
     await place.forge.admin.create_repository("acme", name)
     common = words(place, name, f"--url={place.forge.url}/acme/{name}.git", "--with-bearer-token")

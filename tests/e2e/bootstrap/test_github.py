@@ -201,6 +201,7 @@ async def test_an_upgrade_makes_one_commit_and_leaves_the_sync_alone(followed: P
 
 
 async def test_bs14_a_team_with_a_permission_is_one_team_and_bs9_only_reconcile_rewrites_it(followed: Place) -> None:
+    """BS14, BS9: a team with a permission is one team and only reconcile rewrites it."""
     place, name = followed, followed.name()
     assert (await place.run(*place.github(name, SMALL, "--team=platform:admin"))).code == 0
     assert (await place.forge.admin.repository("acme", name))["teams"] == {"platform": "admin"}
@@ -213,6 +214,7 @@ async def test_bs14_a_team_with_a_permission_is_one_team_and_bs9_only_reconcile_
 
 
 async def test_bs11_an_unknown_team_is_a_warning_that_ends_in_exit_1(followed: Place) -> None:
+    """BS11: an unknown team is a warning that ends in exit 1."""
     place, name = followed, followed.name()
     done = await place.run(*place.github(name, SMALL, "--team=nobody"))
     assert '✗ failed to grant "maintain" permissions to "nobody": multiple errors occurred: ' in done.lines
@@ -259,6 +261,7 @@ async def test_a_personal_repository(followed: Place) -> None:
     ],
 )
 async def test_bs25_what_is_refused_before_anything_is_read(place: Place, more: list[str], message: str) -> None:
+    """BS25: what is refused before anything is read."""
     done = await place.run(*place.github("never"), *more, KUBECONFIG="/nonexistent")
     assert (done.lines, done.code) == ([f"✗ {message}"], 1)
 

@@ -60,7 +60,7 @@ async def arguments(place: Place, name: str, component: str) -> list[str]:
 
 
 async def test_bs41_patches_land_after_the_generated_arguments_on_the_first_apply(followed: Place, tmp_path: Path) -> None:
-    """The way the documentation prepares a lock-down: empty files, and the overlay beside them."""
+    """BS41: The way the documentation prepares a lock-down: empty files, and the overlay beside them."""
     place, name = followed, followed.name()
     await prepared(
         place,
@@ -86,6 +86,7 @@ async def test_bs41_patches_land_after_the_generated_arguments_on_the_first_appl
 
 
 async def test_bs31_another_spelling_gets_no_second_file(followed: Place, tmp_path: Path) -> None:
+    """BS31: another spelling gets no second file."""
     place, name = followed, followed.name()
     await prepared(place, name, tmp_path, {"kustomization.yml": LOCKED_DOWN})
     done = await place.run(*place.github(name, SMALL))
@@ -130,6 +131,7 @@ async def test_an_overlay_that_would_not_work_is_found_before_the_push(
 
 
 async def test_bs28_what_gitignore_hides_is_committed_too(followed: Place, tmp_path: Path) -> None:
+    """BS28: what gitignore hides is committed too."""
     place, name = followed, followed.name()
     await prepared(place, name, tmp_path, {"/.gitignore": "*.yaml\n"})
     done = await place.run(*place.github(name, SMALL))
@@ -138,7 +140,7 @@ async def test_bs28_what_gitignore_hides_is_committed_too(followed: Place, tmp_p
 
 
 async def test_bs33_a_rebuilt_cluster_gets_the_secret_before_what_needs_it(followed: Place) -> None:
-    """A repository that has everything, and a cluster that has nothing."""
+    """BS33: A repository that has everything, and a cluster that has nothing."""
     place, name = followed, followed.name()
     assert (await place.run(*place.github(name, SMALL))).code == 0
     for api_version, kind in (

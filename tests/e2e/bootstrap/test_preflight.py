@@ -30,6 +30,7 @@ async def untouched(place: Place, name: str, before: Any) -> bool:
     ids=lambda value: value if isinstance(value, str) else None,
 )
 async def test_bs10_each_permission_removed_is_the_one_named(place: Place, change: dict[str, str], named: str) -> None:
+    """BS10: each permission removed is the one named."""
     name = place.name()
     before = await place.forge.admin.create_repository("acme", name)
     token = await place.forge.admin.create_token("ada", BOT_RIGHTS | change, owner="acme")
@@ -95,6 +96,7 @@ async def test_who_may_not_change_a_teams_access(place: Place) -> None:
 
 
 async def test_bs2_an_empty_token_is_refused(place: Place) -> None:
+    """BS2: an empty token is refused."""
     done = await place.run(*place.github(place.name()), answers="\n", GITHUB_TOKEN="")
     assert (done.lines, done.code) == (["✗ could not read token: it is empty"], 1)
     git = ("bootstrap", "git", "--url=https://git.example.com/a", "--token-auth")
@@ -102,6 +104,7 @@ async def test_bs2_an_empty_token_is_refused(place: Place) -> None:
 
 
 async def test_bs1_the_prompt_is_on_stdout(place: Place) -> None:
+    """BS1: the prompt is on stdout."""
     done = await place.run(*place.github(place.name()), answers="half a line", GITHUB_TOKEN="")
     assert done.output == "Please enter your GitHub personal access token (PAT): "
     assert done.lines == ["✗ could not read token: could not read from stdin: EOF"]
@@ -130,6 +133,7 @@ async def test_another_path_would_prune_the_first(followed: Place) -> None:
 
 
 async def test_bs32_an_identity_limited_to_the_namespace_may_run_again(followed: Place) -> None:
+    """BS32: an identity limited to the namespace may run again."""
     place, name = followed, followed.name()
     assert (await place.run(*place.github(name, SMALL))).code == 0
     rules = [
@@ -168,7 +172,7 @@ async def test_a_namespace_that_is_being_deleted(place: Place) -> None:
 
 
 async def test_bs5_an_installation_of_another_manager_is_not_taken_over_unasked(followed: Place) -> None:
-    """The question of bootstrap.md 2.1, and what answers it."""
+    """BS5: The question of bootstrap.md 2.1, and what answers it."""
     place, name = followed, followed.name()
     assert (await place.run(*place.github(name, SMALL))).code == 0
     await place.kube.patch(CRD, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "flux-operator"}}})

@@ -41,6 +41,7 @@ async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> N
 
 
 async def test_bs26_a_ca_file_leaves_the_proxy_in_use(place: Place) -> None:
+    """BS26: a ca file leaves the proxy in use."""
     name = place.name()
     await place.forge.admin.create_repository("acme", name)
     async with proxy() as (address, asked):

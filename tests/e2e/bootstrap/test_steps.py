@@ -82,6 +82,7 @@ async def publish(place: Place, name: str, folder: Path, times: int) -> Heard:
 
 
 async def test_bs29_a_push_in_between_is_met_with_a_fresh_clone(place: Place, tmp_path: Path) -> None:
+    """BS29: a push in between is met with a fresh clone."""
     name = place.name()
     heard = await publish(place, name, tmp_path, times=1)
     assert "⚠️  git conflict detected, retrying with a fresh clone" in heard.lines
@@ -90,12 +91,14 @@ async def test_bs29_a_push_in_between_is_met_with_a_fresh_clone(place: Place, tm
 
 
 async def test_bs29_two_pushes_in_between_are_too_many(place: Place, tmp_path: Path) -> None:
+    """BS29: two pushes in between are too many."""
     name = place.name()
     with pytest.raises(StepFailed, match="failed to push manifests: failed to push to remote"):
         await publish(place, name, tmp_path, times=2)
 
 
 async def test_bs36_a_later_commit_of_somebody_else_is_built_upon_ours(place: Place, tmp_path: Path) -> None:
+    """BS36: a later commit of somebody else is built upon ours."""
     name = place.name()
     await place.forge.admin.create_repository("acme", name)
     older = await rival_commit(place, name, tmp_path, "first")

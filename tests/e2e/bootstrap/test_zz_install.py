@@ -100,6 +100,7 @@ async def test_install_then_check_and_version(followed: Place) -> None:
 
 
 async def test_bs45_bs46_check_looks_for_what_it_is_asked_for_and_waits_for_all_at_once(followed: Place) -> None:
+    """BS45, BS46: check looks for what it is asked for and waits for all at once."""
     place, name = followed, followed.name("ns")
     assert (await place.run("install", f"--namespace={name}", "--components=source-controller")).code == 0
     asked = await place.run("check", f"--namespace={name}", "--components=source-controller,helm-controller")
@@ -116,6 +117,7 @@ async def test_bs45_bs46_check_looks_for_what_it_is_asked_for_and_waits_for_all_
 
 
 async def test_bs47_an_image_pinned_by_digest_has_a_version(followed: Place) -> None:
+    """BS47: an image pinned by digest has a version."""
     place, name = followed, followed.name("ns")
     assert (await place.run("install", f"--namespace={name}", "--components=source-controller")).code == 0
     digest = "sha256:" + "1" * 64

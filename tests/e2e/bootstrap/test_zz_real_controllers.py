@@ -98,6 +98,7 @@ async def test_killed_while_the_cluster_follows(real: Place) -> None:
 
 
 async def test_bs34_what_does_not_become_ready_is_told_with_the_controllers_words(real: Place, tmp_path: Path) -> None:
+    """BS34: what does not become ready is told with the controllers words."""
     clone = tmp_path / "clone"
     await real.forge.push_files("acme", "fleet", {"clusters/x/broken.yaml": "kind: ["}, token=real.token, folder=clone)
     words = real.github("fleet", "--components-extra=image-reflector-controller", "--timeout=15s", namespace=NAME)

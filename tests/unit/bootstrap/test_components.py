@@ -99,6 +99,7 @@ def test_labels_of_the_crds() -> None:
 
 
 def test_bs7_arguments_keep_their_positions() -> None:
+    """BS7: arguments keep their positions."""
     options = InstallOptions(components=ALL, log_level="debug", watch_all_namespaces=False, cluster_domain="corp")
     address = "--events-addr=http://notification-controller.$(RUNTIME_NAMESPACE).svc.corp./"
     for name in ALL:
@@ -131,6 +132,7 @@ def test_components_come_in_the_order_of_the_flags() -> None:
 
 
 def test_bs4_a_component_given_twice_is_there_once() -> None:
+    """BS4: a component given twice is there once."""
     options = InstallOptions(components=("source-controller", "kustomize-controller", "source-controller"))
     headings = [heading_of(manifest) for manifest in documents(options)]
     assert len(headings) == len(set(headings))
@@ -138,6 +140,7 @@ def test_bs4_a_component_given_twice_is_there_once() -> None:
 
 
 def test_bs8_another_namespace_renames_names_and_nothing_else() -> None:
+    """BS8: another namespace renames names and nothing else."""
     here, there = documents(EVERYTHING), documents(InstallOptions(components=ALL, namespace="gitops"))
     for one, other in zip(here, there, strict=True):
         assert json.loads(json.dumps(one).replace("flux-system", "gitops")) == other

@@ -38,6 +38,7 @@ def test_sync_manifests_to_the_byte() -> None:
 
 
 def test_bs30_both_objects_are_called_like_the_namespace() -> None:
+    """BS30: both objects are called like the namespace."""
     text = sync_manifests(Sync("gitops", "https://h/o/r.git", "main", "", secret_name="key"))
     assert text.count("  name: gitops\n  namespace: gitops\n") == 2
     assert "    name: key\n" in text

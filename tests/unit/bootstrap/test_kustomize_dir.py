@@ -10,6 +10,7 @@ MANIFEST = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 
 @pytest.mark.parametrize("spelling", ["kustomization.yaml", "kustomization.yml", "Kustomization"])
 def test_bs31_every_spelling_of_the_overlay_is_seen(tmp_path: Path, spelling: str) -> None:
+    """BS31: every spelling of the overlay is seen."""
     assert find_kustomization(tmp_path) is None
     (tmp_path / spelling).write_text("resources: []\n")
     assert find_kustomization(tmp_path) == tmp_path / spelling

@@ -44,6 +44,7 @@ spec:
 
 
 def test_bs48_quoted_and_kind_first_manifests_are_found_too() -> None:
+    """BS48: quoted and kind first manifests are found too."""
     assert upgrades_in(TEXT, targets_of("")) == [
         Upgrade(2, "Kustomization", f"{KS}/v1beta2", f"{KS}/v1"),
         Upgrade(8, "Kustomization", f"{KS}/v1beta1", f"{KS}/v1"),

@@ -31,6 +31,7 @@ async def test_ready_with_our_revision() -> None:
 
 
 async def test_bs36_a_later_commit_that_holds_ours_counts_too() -> None:
+    """BS36: a later commit that holds ours counts too."""
     assert await judge()(repository(LATER, Ready=("True", ""))) == LATER
     assert await judge()(repository(FOREIGN, Ready=("True", ""))) is None
 

@@ -45,10 +45,12 @@ def test_a_generated_key_is_kept_and_what_is_passed_in_is_written_again() -> Non
 
 
 def test_bs38_a_bearer_token_is_always_written() -> None:
+    """BS38: a bearer token is always written."""
     assert not SourceSecret(BearerToken("new")).is_kept({"bearerToken": b"old"})
 
 
 def test_bs39_a_token_secret_is_not_up_to_date_for_ssh() -> None:
+    """BS39: a token secret is not up to date for ssh."""
     assert not SourceSecret(GeneratedKey(HOST)).is_kept({"username": b"git", "password": b"t"})
 
 

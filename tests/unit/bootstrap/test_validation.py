@@ -22,6 +22,7 @@ from fleetloop.bootstrap.validation import (
 
 
 def test_bs3_a_registry_password_may_hold_colons() -> None:
+    """BS3: a registry password may hold colons."""
     found = registry_credentials("bot:a:b:c", "pull")
     assert found is not None and (found.username, found.password) == ("bot", "a:b:c")
     assert "a:b:c" not in repr(found)
@@ -36,6 +37,7 @@ def test_registry_credentials_that_cannot_work() -> None:
 
 
 def test_bs4_a_component_in_both_lists_counts_once() -> None:
+    """BS4: a component in both lists counts once."""
     assert components_of(DEFAULT, ["helm-controller", "source-watcher"]) == (*DEFAULT, "source-watcher")
 
 

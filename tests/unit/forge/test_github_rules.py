@@ -19,6 +19,7 @@ def test_bs13_bs17_what_is_sent_to_create(wish: RepositoryWish, body: dict[str, 
 
 
 def test_bs15_a_key_is_compared_without_comment_and_line_end() -> None:
+    """BS15: a key is compared without comment and line end."""
     assert DeployKey("t", "ssh-ed25519 AAAA me@host\n").text == DeployKey("t", "ssh-ed25519 AAAA").text
 
 

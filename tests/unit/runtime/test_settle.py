@@ -51,6 +51,7 @@ def words(status: Status) -> list[tuple[str, str, str]]:
     ],
 )
 def test_settle_sk21(result: Outcome | Failure, expected: list[tuple[str, str, str]], observed: int) -> None:
+    """SK21: settle."""
     status = progressing()
     settling.settle(status, result, generation=2, now=NOW)
     assert words(status) == expected
