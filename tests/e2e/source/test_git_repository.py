@@ -148,7 +148,8 @@ async def test_ssh(tenant: Tenant) -> None:
         ({"name": "refs/tags/1.0.0"}, "refs/tags/1.0.0"),
     ],
 )
-async def test_references_SK7(tenant: Tenant, ref: dict[str, str], shown: str) -> None:  # noqa: N802
+async def test_references(tenant: Tenant, ref: dict[str, str], shown: str) -> None:
+    """SK7: references."""
     shas = {}
     for version in ("1.0.0", "1.1.0"):
         shas[version] = await tenant.push({"version": version})
@@ -170,6 +171,7 @@ async def test_commit(tenant: Tenant) -> None:
 
 
 async def test_ignore_rebuilds_under_the_same_revision(tenant: Tenant, tmp_path: Path) -> None:
+    """SK3: what the spec says of the content counts, not the digest."""
     await tenant.push({"a.md": "1", "b.yaml": "1"})
     repo = await tenant.repository()
     first = (await repo.until(ready("True")))["status"]["artifact"]
@@ -259,7 +261,8 @@ async def test_killed_and_emptied(tenant: Tenant) -> None:
     assert not any(file.exists() for file in left)
 
 
-async def test_old_artifacts_are_collected_SK6(tenant: Tenant) -> None:  # noqa: N802
+async def test_old_artifacts_are_collected(tenant: Tenant) -> None:
+    """SK6: old artifacts are collected."""
     repo = await tenant.repository()
     for number in range(4):
         await tenant.push({"a": str(number)})
@@ -269,7 +272,8 @@ async def test_old_artifacts_are_collected_SK6(tenant: Tenant) -> None:  # noqa:
     assert len(list(folder.iterdir())) == 2
 
 
-async def test_verified_commits_only_SK10(tenant: Tenant, tmp_path: Path) -> None:  # noqa: N802
+async def test_verified_commits_only(tenant: Tenant, tmp_path: Path) -> None:
+    """SK10: verified commits only."""
     unsigned = await tenant.push({"a": "1"})
     verify = {"mode": "HEAD", "secretRef": {"name": "keys"}}
     repo = await tenant.repository(verify=verify)

@@ -104,7 +104,8 @@ def test_defaults_when_nothing_is_said(tree: Path) -> None:
         assert not rules.ignores("x.yaml")
 
 
-def test_defaults_vanish_with_the_first_pattern_SK4(tree: Path) -> None:  # noqa: N802
+def test_defaults_vanish_with_the_first_pattern(tree: Path) -> None:
+    """SK4: defaults vanish with the first pattern."""
     rules = read_rules(tree, "nothing")
     assert not any(rules.ignores(name) for name in ("a.jpg", ".sops.yaml", "sub/b.zip", ".github/w.yml"))
     assert rules.ignores(".gitignore") and rules.ignores(".git", is_directory=True)
@@ -127,7 +128,8 @@ def test_ignore_file_that_is_a_link_is_not_followed(tree: Path) -> None:
     assert read_rules(tree).ignores("a.jpg")
 
 
-def test_buckets_have_no_defaults_SK12() -> None:  # noqa: N802
+def test_buckets_have_no_defaults() -> None:
+    """SK12: buckets have no defaults."""
     assert not bucket_rules(None).ignores(".git", is_directory=True)
     assert bucket_rules("a").ignores("a")
 

@@ -24,7 +24,8 @@ def kept(ages: dict[str, float], current: str, ttl: float = 60, keep: int = 2) -
         ({"a": 1, "b": 2}, "", {"a", "b"}),
     ],
 )
-def test_garbage_SK6(ages: dict[str, float], current: str, expected: set[str]) -> None:  # noqa: N802
+def test_garbage(ages: dict[str, float], current: str, expected: set[str]) -> None:
+    """SK6: garbage."""
     assert kept(ages, current) == expected
 
 

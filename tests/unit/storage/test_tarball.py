@@ -67,8 +67,8 @@ def test_same_content_same_bytes(tree: Path) -> None:
     assert packed(tree) != first
 
 
-def test_digest_is_pinned_SK2(tmp_path: Path) -> None:  # noqa: N802
-    """The compressor is part of the format: should this ever change, every artifact changes with it."""
+def test_digest_is_pinned(tmp_path: Path) -> None:
+    """SK2: The compressor is part of the format: should this ever change, every artifact changes with it."""
     root = tmp_path / "pinned"
     root.mkdir()
     (root / "a.yaml").write_text("a: 1\n" * 1000)

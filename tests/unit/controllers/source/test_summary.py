@@ -121,7 +121,8 @@ def rows(status: GitRepositoryStatus) -> list[Row]:
         ),
     ],
 )
-def test_summarize_SK1(  # noqa: N802
+def test_summarize(
+    """SK1: summarize."""
     status: GitRepositoryStatus, result: Outcome | Failure, expected: list[Row], observed: int
 ) -> None:
     summarize(status, result, generation=2, now=NOW)
