@@ -121,10 +121,8 @@ def rows(status: GitRepositoryStatus) -> list[Row]:
         ),
     ],
 )
-def test_summarize(
-    """SK1: summarize."""
-    status: GitRepositoryStatus, result: Outcome | Failure, expected: list[Row], observed: int
-) -> None:
+def test_summarize(status: GitRepositoryStatus, result: Outcome | Failure, expected: list[Row], observed: int) -> None:
+    """SK1: Ready is computed from facts, never set by the steps."""
     summarize(status, result, generation=2, now=NOW)
     assert sorted(rows(status)) == sorted(expected)
     assert rows(status)[: len([r for r in expected if r[0] in {"Stalled", "Reconciling"}]) + 1] == [
