@@ -7,7 +7,7 @@ from fleetloop.bootstrap.errors import InvalidPlan
 from fleetloop.bootstrap.files import Sync
 from fleetloop.bootstrap.pull_secret import PullSecret
 from fleetloop.bootstrap.secret import SourceSecret
-from fleetloop.forge import RepositoryWish
+from fleetloop.forge import Repository, RepositoryWish
 from fleetloop.forge.github import DEFAULT_PERMISSION, PERMISSIONS
 from fleetloop.git import Credentials, GitUrl, Person, Signer
 
@@ -20,18 +20,22 @@ class TeamGrant:
     permission: str
 
     @classmethod
-    def parse(cls, flag: str) -> "TeamGrant":
+    def parse(cls, flag: str, default: str = DEFAULT_PERMISSION) -> "TeamGrant":
         """`team` or `team:permission`: one grant (⚠ 14: the peer makes two of it, of which one always fails)."""
         team, _, permission = flag.partition(":")
-        if (permission or DEFAULT_PERMISSION) not in PERMISSIONS:
+        if (permission or default) not in PERMISSIONS:
             raise InvalidPlan(f'failed to reconcile repository team access: invalid permission "{permission}" for team "{team}"')
-        return cls(team, permission or DEFAULT_PERMISSION)
+        return cls(team, permission or default)
 
 
 @dataclass(frozen=True, slots=True)
 class ForgeTarget:
-    """The repository on a forge, and who may use it. `rewrites_grants`: an existing team grant is changed (--reconcile)."""
+    """The repository on a forge, and who may use it. `repository`: where it is, or will be.
 
+    `rewrites_grants`: an existing team grant is changed (--reconcile).
+    """
+
+    repository: Repository
     wish: RepositoryWish
     grants: tuple[TeamGrant, ...] = ()
     rewrites_grants: bool = False

@@ -174,8 +174,7 @@ async def _scan(host: SshHost | None) -> bytes:
 async def _check_forge(
     forge: Forge, plan: Plan, target: ForgeTarget, secret: dict[str, bytes] | None, problems: _Problems
 ) -> Repository | None:
-    wish = target.wish
-    expected = Repository(forge.domain, wish.owner, wish.name)
+    wish, expected = target.wish, target.repository
     try:
         found = await forge.find_repository(wish.owner, wish.name)
     except ForgeAnswered as error:

@@ -36,7 +36,7 @@ async def ensure_repository(forge: Forge, target: ForgeTarget, tools: Tools) -> 
     """The repository, and whether it was made just now."""
     wish = target.wish
     tools.say.action(f"connecting to {forge.domain}")
-    url = Repository(forge.domain, wish.owner, wish.name).web_url
+    url = target.repository.web_url
     with failing_as(f'failed to create new Git repository "{url}"', ForgeError):
         change = await forge.ensure_repository(wish)
     if change.kind == "created":

@@ -5,7 +5,7 @@ What the flags come to is `bootstrap_plan.py`'s; the work is the bootstrap room'
 
 import asyncio
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from fleetloop.bootstrap import validation
 from fleetloop.bootstrap.paths import relative_path
@@ -89,6 +89,17 @@ class RepositoryFlags:
     reconcile: bool = flag("--reconcile", help="change what existing teams may do")
 
 
+class FromForge(Protocol):
+    """A bootstrap from any forge."""
+
+    @property
+    def common(self) -> BootstrapOptions: ...
+    @property
+    def place(self) -> RepositoryFlags: ...
+    @property
+    def sync(self) -> SyncFlags: ...
+
+
 @dataclass(frozen=True)
 class GitHub(Command):
     """Bootstrap a cluster from a GitHub repository.
@@ -114,10 +125,14 @@ class GitHub(Command):
     def run(self, cx: Context) -> None:
         from fleetloop.cli.bootstrap_plan import github_plan
         from fleetloop.cli.bootstrap_run import ForgeAccess, run_bootstrap
+        from fleetloop.forge import GitHub as Client
+        from fleetloop.forge import api_url_of
 
         token = secret_from(cx, "GITHUB_TOKEN", "Please enter your GitHub personal access token (PAT): ")
         plan = github_plan(self, cx.namespace, token, cx.options.timeout)
-        access = ForgeAccess(self.hostname, token, plan.credentials.ca)
+        access = ForgeAccess(
+            api_url_of(self.hostname), f"Bearer {token}", lambda http: Client(http, self.hostname), plan.credentials.ca
+        )
         asyncio.run(run_bootstrap(plan, cx, access, self.common))
 
 
@@ -182,19 +197,6 @@ class GitLab(_Later):
     team: tuple[str, ...] = flag("--team", help="group to give access to the repository")
     visibility: str = flag("--visibility", default="private", help="visibility of a new repository")
     deploy_token_auth: bool = flag("--deploy-token-auth", help="the cluster reads with a deploy token")
-
-
-@dataclass(frozen=True)
-class Gitea(_Later):
-    """Not available yet: bootstrap a cluster from a Gitea repository."""
-
-    forge: ClassVar[str] = "Gitea"
-    common: BootstrapOptions = options(BootstrapOptions)
-    place: RepositoryFlags = options(RepositoryFlags)
-    sync: SyncFlags = options(SyncFlags)
-    hostname: str = flag("--hostname", default="gitea.com", help="host of Gitea")
-    private: bool = flag("--private", default=True, help="a new repository is private")
-    team: tuple[str, ...] = flag("--team", help="team to give access to the repository")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,42 +11,66 @@ from fleetloop.bootstrap.errors import BootstrapError, InvalidPlan
 from fleetloop.bootstrap.files import Sync
 from fleetloop.bootstrap.plan import CommitStyle, ForgeTarget, Plan, TeamGrant
 from fleetloop.bootstrap.secret import BasicAuth, BearerToken, GeneratedKey, GivenKey, SourceSecret, SshHost
-from fleetloop.forge import RepositoryWish
-from fleetloop.forge.hosts import domain_of
+from fleetloop.forge import Repository, RepositoryWish
+from fleetloop.forge.hosts import Site, domain_of
 from fleetloop.git import Credentials, GitUrl, InvalidKey, InvalidUrl, OpenPgpSigner, Person, Signer, SshSigner
 
 if TYPE_CHECKING:
-    from fleetloop.cli.bootstrap import BootstrapOptions, Git, GitHub, SyncFlags
+    from fleetloop.cli.bootstrap import BootstrapOptions, FromForge, Git, GitHub, SyncFlags
 
 T = TypeVar("T")
 CODE_COMMIT = re.compile(r"git-codecommit(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.cn)?")
 
 
+@dataclass(frozen=True, slots=True)
+class ForgePlace:
+    """What differs between forges. `ssh_name`: the host's name for SSH, when --ssh-hostname names none.
+
+    `git_user`: with the token, for the clone; `sync_user`: with the token, for the cluster.
+    """
+
+    repository: Repository
+    wish: RepositoryWish
+    ssh_name: str
+    git_user: str
+    sync_user: str = "git"
+    grants: tuple[TeamGrant, ...] = ()
+    private_key: bytes = field(default=b"", repr=False)
+
+
 def github_plan(flags: "GitHub", namespace: str, token: str, timeout: float) -> Plan:
     """Raises BootstrapError and its kin."""
-    common, place = flags.common, flags.place
+    owner, name = flags.place.owner, flags.place.repository
     domain = domain_of(flags.hostname)
+    place = ForgePlace(
+        Repository(domain, owner, name),
+        RepositoryWish(owner, name, flags.place.personal, flags.private),
+        ssh_name=Site(domain).host,
+        git_user=owner,
+        grants=tuple(TeamGrant.parse(team) for team in flags.team),
+    )
+    return forge_plan(flags, place, namespace, token, timeout)
+
+
+def forge_plan(flags: "FromForge", place: ForgePlace, namespace: str, token: str, timeout: float) -> Plan:
+    """For any forge. Raises BootstrapError and its kin."""
+    common = flags.common
     ca = _authority(common)
-    https = f"https://{domain}/{place.owner}/{place.repository}.git"
-    host = _ssh_host(common.ssh_hostname or domain.rpartition(":")[0] or domain)
+    host = _ssh_host(common.ssh_hostname or place.ssh_name)
     if common.token_auth:
-        url, secret = https, SourceSecret(BasicAuth("git", token), ca)
+        url, secret = place.repository.clone_url, SourceSecret(BasicAuth(place.sync_user, token), ca)
     else:
-        url = f"ssh://git@{_netloc(host)}/{place.owner}/{place.repository}"
-        secret = SourceSecret(_generated(common, host), ca)
+        key = place.private_key
+        url = place.repository.ssh_url(_netloc(host))
+        secret = SourceSecret(GivenKey(host, key) if key else _generated(common, host), ca)
     return Plan(
         components=common.install.options(namespace),
         sync=_sync(common, flags.sync, namespace, url),
-        remote=_parsed(https),
-        credentials=Credentials(username=place.owner, password=token, ca=ca),
+        remote=_parsed(place.repository.clone_url),
+        credentials=Credentials(username=place.git_user, password=token, ca=ca),
         secret=secret,
         commits=_commits(common),
-        target=ForgeTarget(
-            RepositoryWish(place.owner, place.repository, place.personal, flags.private),
-            tuple(TeamGrant.parse(team) for team in flags.team),
-            place.reconcile,
-            place.read_write_key,
-        ),
+        target=ForgeTarget(place.repository, place.wish, place.grants, flags.place.reconcile, flags.place.read_write_key),
         pull_secret=common.install.pull_secret(),
         overrides=common.install.force,
         timeout=timeout,

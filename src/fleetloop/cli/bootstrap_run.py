@@ -3,7 +3,8 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from fleetloop.build import BuildRequest, build_objects
 from fleetloop.cli.engines import engines_of
 from fleetloop.cli.questions import asking
 from fleetloop.engine import Engines
-from fleetloop.forge import Forge, ForgeHttp, GitHub, Http, api_url_of
+from fleetloop.forge import Forge, ForgeHttp, Http
 from fleetloop.git import Git, SshAlgorithms
 from fleetloop.kube import Manifest
 
@@ -28,9 +29,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ForgeAccess:
-    hostname: str
-    token: str = field(repr=False)
+    """How to reach a forge: its API's address, ending in "/", and the header that holds the token.
+
+    `speak`: the forge's client, over that HTTP.
+    """
+
+    api: str
+    authorization: str = field(repr=False)
+    speak: Callable[[Http], Forge]
     ca: bytes = b""
+    header: str = "Authorization"
+
+    def connected(self) -> AbstractAsyncContextManager[ForgeHttp]:
+        return ForgeHttp.open(self.api, self.authorization, self.ca, header=self.header)
 
 
 async def run_bootstrap(
@@ -61,10 +72,8 @@ async def _forge(cx: "Context", access: ForgeAccess | None, common: "BootstrapOp
     if access is None:
         yield None
         return
-    base_url = api_url_of(access.hostname)
-    async with ForgeHttp.open(base_url, f"Bearer {access.token}", access.ca) as http:
-        spoken: Http = RehearsedHttp(http, base_url, cx.print) if common.dry_run else http
-        yield GitHub(spoken, access.hostname)
+    async with access.connected() as http:
+        yield access.speak(RehearsedHttp(http, access.api, cx.print) if common.dry_run else http)
 
 
 def _with_algorithms(git: Git, algorithms: tuple[str, ...]) -> Git:

@@ -29,7 +29,7 @@ VERBS: dict[str, Verb | Group] = {
         {
             "bitbucket-server": Verb("bootstrap:BitbucketServer", "From a Bitbucket Server repository"),
             "git": Verb("bootstrap:Git", "From any Git repository"),
-            "gitea": Verb("bootstrap:Gitea", "From a Gitea repository"),
+            "gitea": Verb("bootstrap_gitea:Gitea", "From a Gitea repository"),
             "github": Verb("bootstrap:GitHub", "From a GitHub repository"),
             "gitlab": Verb("bootstrap:GitLab", "From a GitLab repository"),
         },

@@ -10,6 +10,7 @@ from fleetloop.forge.errors import (
     NotOnForge,
 )
 from fleetloop.forge.forge import Change, CommitStatus, DeployKey, Forge, Repository, RepositoryWish, Right
+from fleetloop.forge.gitea import Gitea
 from fleetloop.forge.github import GitHub, api_url_of
 from fleetloop.forge.http import Answer, ForgeHttp, Http
 
@@ -26,6 +27,7 @@ __all__ = [
     "ForgeRefused",
     "ForgeUnreachable",
     "GitHub",
+    "Gitea",
     "Http",
     "InvalidHost",
     "NotOnForge",

@@ -35,11 +35,11 @@ class NotOnForge(ForgeAnswered):
 
 
 class AlreadyOnForge(ForgeAnswered):
-    """422 that says the thing exists, although it was not seen before."""
+    """400, 409 or 422 that says the thing exists, although it was not seen before."""
 
-    def __init__(self, request: str, said: str) -> None:
+    def __init__(self, request: str, status: int, said: str) -> None:
         meaning = "resource already exists, cannot create object. Use Reconcile() to create it idempotently"
-        super().__init__(request, 422, said, meaning)
+        super().__init__(request, status, said, meaning)
 
 
 class ForgeRefused(ForgeAnswered):

@@ -20,29 +20,53 @@ class Change(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class RepositoryWish:
-    """The repository somebody wants. Read only when it has to be created; an existing one is never altered."""
+    """The repository somebody wants. Read only when it has to be created; an existing one is never altered.
+
+    `internal`: one that is not private is for signed-in users only, where the forge (GitLab) knows that.
+    """
 
     owner: str
     name: str
     personal: bool
     private: bool = True
+    internal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where a forge puts its repositories: paths below its web address and below its SSH server."""
+
+    web: str = "{owner}/{name}"
+    clone: str = "{owner}/{name}.git"
+    ssh: str = "{owner}/{name}"
+
+
+COMMON_LAYOUT = Layout()
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository on a forge. `domain` is host or host:port of the web and HTTPS side."""
+    """A repository on a forge. `domain` is host or host:port of the web and HTTPS side, and the path a forge lives below."""
 
     domain: str
     owner: str
     name: str
+    layout: Layout = COMMON_LAYOUT
 
     @property
     def web_url(self) -> str:
-        return f"https://{self.domain}/{self.owner}/{self.name}"
+        return f"https://{self.domain}/{self._at(self.layout.web)}"
 
     @property
     def clone_url(self) -> str:
-        return f"{self.web_url}.git"
+        return f"https://{self.domain}/{self._at(self.layout.clone)}"
+
+    def ssh_url(self, server: str) -> str:
+        """`server`: host or host:port."""
+        return f"ssh://git@{server}/{self._at(self.layout.ssh)}"
+
+    def _at(self, path: str) -> str:
+        return path.format(owner=self.owner, name=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +124,7 @@ class Forge(Protocol):
 
     @property
     def domain(self) -> str:
-        """Host or host:port, as configured."""
+        """What `connecting to` shows: host or host:port."""
         ...
 
     async def current_user(self) -> str: ...

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from fleetloop.forge import calls
 from fleetloop.forge.errors import (
     AlreadyOnForge,
-    ForgeAnswered,
-    ForgeError,
     HiddenRepository,
     NotOnForge,
-    NotTheOwner,
     SubOrganisations,
 )
 from fleetloop.forge.forge import (
@@ -82,8 +80,7 @@ class GitHub:
         return str((await self._get("/user"))["login"])
 
     async def find_repository(self, owner: str, name: str) -> Repository | None:
-        if not owner or not name:
-            raise ForgeError(f"{'owner' if not owner else 'repository'} is required")
+        calls.require_named(owner, name)
         if "/" in name:
             raise SubOrganisations("github")
         try:
@@ -97,7 +94,7 @@ class GitHub:
         if found := await self.find_repository(wish.owner, wish.name):
             return Change(found, "unchanged")
         if wish.personal:
-            await self._require_own(wish)
+            await calls.require_own(self.current_user, wish.owner)
         try:
             await self._write("POST", _creation_path(wish), creation_body(wish))
         except AlreadyOnForge as error:  # ⚠ 12
@@ -105,27 +102,19 @@ class GitHub:
         return Change(Repository(self.domain, wish.owner, wish.name), "created")
 
     async def find_deploy_key(self, repository: Repository, title: str) -> DeployKey | None:
-        found = await self._deploy_key(repository, title)
-        return DeployKey(title, found["key"], bool(found["read_only"])) if found else None
+        found = await self._present_key(repository, title)
+        return found.key if found else None
 
     async def ensure_deploy_key(self, repository: Repository, key: DeployKey) -> Change[None]:
-        """The key under this title is the one given; an equal one stays (⚠ 15). A new key is added before the old goes."""
         keys = _path(repository, "/keys")
-        body = {"title": key.title, "key": key.text, "read_only": key.read_only}
-        old = await self._deploy_key(repository, key.title)
-        if old is None:
-            await self._write("POST", keys, body)
-            return Change(None, "created")
-        present = DeployKey(key.title, old["key"], bool(old["read_only"]))
-        if (present.text, present.read_only) == (key.text, key.read_only):
-            return Change(None, "unchanged")
-        if present.text == key.text:  # the same key cannot be there twice
-            await self._write("DELETE", f"{keys}/{old['id']}", None)
-            await self._write("POST", keys, body)
-        else:
-            await self._write("POST", keys, body)
-            await self._write("DELETE", f"{keys}/{old['id']}", None)
-        return Change(None, "changed")
+
+        async def add(key: DeployKey) -> None:
+            await self._write("POST", keys, {"title": key.title, "key": key.text, "read_only": key.read_only})
+
+        async def remove(number: int) -> None:
+            await self._write("DELETE", f"{keys}/{number}", None)
+
+        return await calls.ensure_key(await self._present_key(repository, key.title), key, add, remove)
 
     async def find_team_permission(self, repository: Repository, team: str) -> str | None:
         """The highest permission the team has, or None. Raises NotOnForge when there is no such team."""
@@ -153,7 +142,7 @@ class GitHub:
     async def may_create(self, wish: RepositoryWish) -> bool:
         """Raises NotTheOwner too."""
         if wish.personal:
-            await self._require_own(wish)
+            await calls.require_own(self.current_user, wish.owner)
         answer = await self._http.probe("POST", _creation_path(wish), {})
         return _is_allowed(answer, hides=True)
 
@@ -167,23 +156,10 @@ class GitHub:
         call = self._http.read(path) if probe.method == "GET" else self._http.probe(probe.method, path, {})
         return _is_allowed(await call, probe.hides)
 
-    async def _require_own(self, wish: RepositoryWish) -> None:
-        try:
-            user = await self.current_user()
-        except ForgeAnswered as error:
-            raise ForgeError("unable to get owner from API") from error
-        if user.lower() != wish.owner.lower():
-            raise NotTheOwner(wish.owner)
-
-    async def _deploy_key(self, repository: Repository, title: str) -> dict[str, Any] | None:
-        page = 1
-        while found := await self._get(_path(repository, f"/keys?per_page={PAGE}&page={page}")):
-            for key in found:
-                if key["title"] == title:
-                    return dict(key)
-            if len(found) < PAGE:
-                return None
-            page += 1
+    async def _present_key(self, repository: Repository, title: str) -> calls.PresentKey | None:
+        async for found in calls.numbered_pages(self._http, _path(repository, "/keys"), "per_page", PAGE):
+            if found["title"] == title:
+                return calls.PresentKey(found["id"], DeployKey(title, found["key"], bool(found["read_only"])))
         return None
 
     async def _get(self, path: str, accept: str = "application/vnd.github+json") -> Any:

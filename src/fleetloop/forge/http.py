@@ -37,7 +37,8 @@ class Answer:
         if not isinstance(self.body, dict):
             return str(self.body or "").strip()[:SHOWN]
         details = "; ".join(filter(None, map(_detail, self.body.get("errors") or [])))
-        return " ".join(filter(None, [str(self.body.get("message", "")), f"({details})" if details else ""]))[:SHOWN]
+        message = self.body.get("message") or self.body.get("error_description") or self.body.get("error") or ""
+        return " ".join(filter(None, [_text(message), f"({details})" if details else ""]))[:SHOWN]
 
     def raise_for_status(self) -> None:
         if self.status < 300:
@@ -46,8 +47,8 @@ class Answer:
             raise ForgeDenied(self.request, self.status, self.said, self.headers.get("X-Accepted-GitHub-Permissions", ""))
         if self.status == 404:
             raise NotOnForge(self.request, self.said)
-        if self.status == 422 and "already" in self.said:
-            raise AlreadyOnForge(self.request, self.said)
+        if self.status in (400, 409, 422) and "already" in self.said:
+            raise AlreadyOnForge(self.request, self.status, self.said)
         raise ForgeRefused(self.request, self.status, self.said)
 
 
@@ -69,12 +70,14 @@ class ForgeHttp:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, base_url: str, authorization: str, ca_pem: bytes = b"") -> AsyncIterator["ForgeHttp"]:
-        """`base_url` ends in "/"; `authorization` is the whole header value.
+    async def open(
+        cls, base_url: str, authorization: str, ca_pem: bytes = b"", *, header: str = "Authorization"
+    ) -> AsyncIterator["ForgeHttp"]:
+        """`base_url` ends in "/"; `authorization` is the whole value of `header`.
 
         The CA is added to the system's, and proxies of the environment are honoured with it too (bootstrap ⚠ 26).
         """
-        headers = {"Authorization": authorization, "User-Agent": "fleetloop", "Accept": JSON}
+        headers = {header: authorization, "User-Agent": "fleetloop", "Accept": JSON}
         limits = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
         connector = aiohttp.TCPConnector(ssl=_tls(ca_pem))
         async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=limits, trust_env=True) as session:
@@ -133,6 +136,13 @@ def _parsed(raw: bytes) -> Any:
         return json.loads(raw) if raw else None
     except ValueError:  # a proxy's error page, or a text answer
         return raw.decode(errors="replace")
+
+
+def _text(message: Any) -> str:
+    """GitLab tells by field: `{"path": ["has already been taken"]}`."""
+    if isinstance(message, dict):
+        return "; ".join(f"{field} {_text(said)}" for field, said in message.items())
+    return ", ".join(map(str, message)) if isinstance(message, list) else str(message)
 
 
 def _detail(error: Any) -> str:

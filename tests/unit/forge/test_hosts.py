@@ -1,7 +1,7 @@
 import pytest
 
 from fleetloop.forge import GitHub, InvalidHost
-from fleetloop.forge.hosts import domain_of
+from fleetloop.forge.hosts import Site, domain_of, site_of
 
 # bootstrap.md section 5.1
 
@@ -25,3 +25,42 @@ def test_bs25_anything_but_host_and_port_is_refused(host: str) -> None:
 def test_a_forge_checks_its_host() -> None:
     with pytest.raises(InvalidHost):
         GitHub(None, "https://h")  # type: ignore[arg-type]
+
+
+SITES = {
+    "httpd.corp": Site("httpd.corp"),
+    "https://httpd.corp/": Site("httpd.corp"),
+    "10.0.0.5:8443": Site("10.0.0.5:8443"),
+    "https://git.corp:8443/code/gitlab/": Site("git.corp:8443", "/code/gitlab"),
+    "git.corp/bitbucket": Site("git.corp", "/bitbucket"),
+}
+
+
+@pytest.mark.parametrize("hostname", SITES)
+def test_where_a_forge_lives(hostname: str) -> None:
+    """BS23, BS24: GitLab, Gitea and Bitbucket Server take a scheme and a path too, by one reading."""
+    assert site_of(hostname) == SITES[hostname]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "host"), [("https://git.corp:8443/x", "git.corp"), ("[2001:db8::1]", "[2001:db8::1]"), ("h", "h")]
+)
+def test_the_key_scan_asks_a_host(hostname: str, host: str) -> None:
+    """BS25: neither the scheme nor the HTTPS port reaches it."""
+    assert site_of(hostname).host == host
+
+
+@pytest.mark.parametrize(
+    ("hostname", "problem"),
+    [
+        ("http://h", "basic auth cannot be sent over HTTP"),
+        ("ssh://h", 'scheme "ssh" is not supported'),
+        ("", "expected host or host:port"),
+        ("user@h", "expected host or host:port"),
+        ("h/a b", "the path is malformed"),
+        ("h/../x?y", "the path is malformed"),
+    ],
+)
+def test_sites_that_cannot_be(hostname: str, problem: str) -> None:
+    with pytest.raises(InvalidHost, match=problem):
+        site_of(hostname)
