@@ -130,10 +130,16 @@ async def _current(kube: Kube, manifest: Manifest) -> None:
 
 
 async def _versions(kube: Kube, manifest: Manifest) -> AsyncIterator[Manifest]:
+    """A stream that the server ends is opened again, at once or when it says; the timeout is the caller's."""
     ref = ref_of(manifest)
-    while True:  # a stream that the server ends is opened again; the timeout is the caller's
-        async for event in kube.watch(ref.api_version, ref.kind, ref.namespace, field_selector=f"metadata.name={ref.name}"):
-            yield event.object
+    while True:
+        try:
+            async for event in kube.watch(ref.api_version, ref.kind, ref.namespace, field_selector=f"metadata.name={ref.name}"):
+                yield event.object
+        except ApiError as error:
+            if error.status not in {410, 504}:  # its caches are behind: "Too large resource version"
+                raise
+            await asyncio.sleep(float(error.details.get("retryAfterSeconds") or 1))
 
 
 class _Refused(Exception):
