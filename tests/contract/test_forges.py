@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from fleetloop.bootstrap.hands import RehearsedHttp
 from fleetloop.forge import CommitStatus, DeployKey, ForgeDenied, ForgeRefused, NotOnForge, Repository, RepositoryWish
 from fleetloop.forge.errors import HiddenRepository, NotTheOwner
 from fleetloop.forge.forge import (
@@ -18,7 +19,7 @@ from fleetloop.forge.forge import (
     Right,
 )
 from fleetloop.git import generate_key
-from tests.kit.forge_apis import DIALECTS, Dialect, HostedKey, Served, serving
+from tests.kit.forge_apis import DIALECTS, SITE, Dialect, HostedKey, Served, serving
 
 RIGHTS = (
     METADATA_READ,
@@ -168,6 +169,18 @@ async def test_missing_rights_are_told_and_nothing_is_written(served: Served, mi
     assert set(await served.forge.missing_rights(here, RIGHTS)) == LACKING[mine]
     hosted = served.state.repositories["acme", "fleet"]
     assert (hosted.keys, hosted.grants, hosted.statuses) == ([], {}, [])
+
+
+async def test_a_rehearsal_writes_nothing(served: Served) -> None:
+    """Not even for a repository that does not exist yet, below which everything reads as empty."""
+    told: list[str] = []
+    forge = served.dialect.client(RehearsedHttp(served.http, "https://forge.test/", told.append), SITE)
+    made = await forge.ensure_repository(WISH)
+    await forge.ensure_deploy_key(made.value, DeployKey("cluster", public_key()))
+    assert await forge.find_team_permission(made.value, "platform") is None
+    await forge.grant_team(made.value, "platform", "push")
+    assert served.state.writes() == []
+    assert len(told) == 3
 
 
 async def test_a_commit_status(served: Served) -> None:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
+from urllib.parse import unquote
 
 from fleetloop.bootstrap.plan import CommitStyle
 from fleetloop.bootstrap.say import Tell
@@ -111,7 +112,7 @@ class RehearsedHttp:
 
     async def read(self, path: str, accept: str = "application/json") -> Answer:
         answer = await self._http.read(path, accept)
-        if answer.status == 404 and self._imagined & set(path.partition("?")[0].split("/")):
+        if answer.status == 404 and self._imagined & set(unquote(path.partition("?")[0]).split("/")):
             return Answer(answer.request, 200, answer.headers, [])
         return answer
 
@@ -120,8 +121,8 @@ class RehearsedHttp:
 
     async def write(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
         request = f"{method} {self._base_url}{path.removeprefix('/')}"
-        if body and path.endswith("/repos"):
-            self._imagined.add(str(body["name"]))
+        if body and path.endswith(("/repos", "/projects")):
+            self._imagined |= {str(body["name"]), str(body["name"]).lower()}
         self._tell(f"{request} {json.dumps(body)}" if body else request)
         return Answer(request, 200, {}, None)
 

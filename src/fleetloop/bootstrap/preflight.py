@@ -18,7 +18,7 @@ from fleetloop.bootstrap.prerequisites import (
     rights_to_install,
     rights_to_sync,
 )
-from fleetloop.bootstrap.secret import BasicAuth, SshHost, data_of
+from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, SshHost, data_of
 from fleetloop.bootstrap.waits import kustomization
 from fleetloop.forge import DeployKey, Forge, ForgeError, NotOnForge, Repository, Right
 from fleetloop.forge.errors import ForgeAnswered
@@ -190,6 +190,8 @@ async def _check_forge(
     wanted = {METADATA_READ, ADMINISTRATION_READ, CONTENTS_READ, CONTENTS_WRITE}
     if isinstance(plan.secret.access, BasicAuth):  # the token goes into the cluster, where it reports commit statuses
         wanted |= {STATUSES_READ, STATUSES_WRITE}
+    if isinstance(plan.secret.access, FromDeployToken):
+        wanted |= {ADMINISTRATION_WRITE}
     missing = set(await forge.missing_rights(found, wanted))
     if ADMINISTRATION_READ not in missing and await _will_write_key(forge, found, plan, target, secret):
         missing |= set(await forge.missing_rights(found, {ADMINISTRATION_WRITE}))

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fleetloop.bootstrap import steps
+from fleetloop.bootstrap.deploy_token import reconcile_with_deploy_token
 from fleetloop.bootstrap.errors import HealthCheckFailed, ReconciledWithWarning, StepFailed, failing_as
 from fleetloop.bootstrap.installed import confirm_override, find_installed
 from fleetloop.bootstrap.overlay import build_overlay, component_files, sync_files
 from fleetloop.bootstrap.plan import Plan
 from fleetloop.bootstrap.preflight import Findings, preflight
 from fleetloop.bootstrap.say import Say
+from fleetloop.bootstrap.secret import FromDeployToken
 from fleetloop.bootstrap.tools import Tools
 from fleetloop.bootstrap.waits import NO_TIME, Expected, wait_for_deployments, wait_for_sync
 from fleetloop.bootstrap.work import Remote, WorkTree
@@ -82,7 +84,10 @@ async def _bring_to_cluster(plan: Plan, findings: Findings, repository: Reposito
         await steps.write_pull_secret(plan.namespace, plan.pull_secret, tools)
     tools.say.success("reconciled components")
 
-    await steps.reconcile_source_secret(plan, findings, repository, tools)
+    if isinstance(plan.secret.access, FromDeployToken):
+        await reconcile_with_deploy_token(plan, findings, repository, tools)
+    else:
+        await steps.reconcile_source_secret(plan, findings, repository, tools)
 
     tools.say.action("generating sync manifests")
     tools.say.success("generated sync manifests")

@@ -56,10 +56,15 @@ class BearerToken:
 
 
 @dataclass(frozen=True, slots=True)
+class FromDeployToken:
+    """A token that the forge makes for this repository, and that a step turns into BasicAuth."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSecret:
     """How the cluster authenticates. `ca`: PEM of the server's authority, for HTTPS."""
 
-    access: GeneratedKey | GivenKey | BasicAuth | BearerToken
+    access: GeneratedKey | GivenKey | BasicAuth | BearerToken | FromDeployToken
     ca: bytes = b""
 
     @property
@@ -81,7 +86,7 @@ def contents(secret: SourceSecret, key: KeyPair | None, known_hosts: bytes) -> d
         case BearerToken(token=token):
             data = {"bearerToken": token.encode()}
         case access:
-            assert key is not None, "SSH needs a key"
+            assert key is not None, "SSH needs a key, and a deploy token a step before this one"
             data = {"identity": key.identity, "identity.pub": key.identity_pub, "known_hosts": known_hosts.strip()}
             if isinstance(access, GivenKey) and access.passphrase:
                 data["password"] = access.passphrase.encode()

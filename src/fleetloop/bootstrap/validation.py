@@ -1,6 +1,7 @@
 """Flags that cannot work, refused with the contract's texts (bootstrap.md section 2). Pure."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ EXTRA = ("image-reflector-controller", "image-automation-controller", "source-wa
 LOG_LEVELS = ("debug", "info", "error")
 KEY_ALGORITHMS = ("rsa", "ecdsa", "ed25519")
 CURVES = ("p256", "p384", "p521")
+VISIBILITIES = ("public", "internal", "private")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -87,6 +89,26 @@ def ecdsa_curve(text: str) -> str:
     if text not in CURVES:
         raise ValueError(f"unsupported curve '{text}', must be one of: {', '.join(CURVES)}")
     return text
+
+
+def visibility(text: str) -> str:
+    if text not in VISIBILITIES:
+        raise ValueError(f"unsupported visibility '{text}'")
+    return text
+
+
+def gitlab_name(name: str) -> None:
+    """Letters, digits, emojis and `_`; later also dash and dot. A space is refused, whatever the text says."""
+    if not name or name[0] in "-." or not all(char in "_-." or _is_letter_or_emoji(char) for char in name):
+        raise InvalidPlan(
+            f"{name} is an invalid project name for gitlab.\nIt can contain only letters, digits, emojis, '_', '.', dash, "
+            "space. It must start with letter, digit, emoji or '_'."
+        )
+
+
+def _is_letter_or_emoji(char: str) -> bool:
+    joins = char in "\u200d\ufe0f" or "\U0001f3fb" <= char <= "\U0001f3ff"  # what makes one emoji of several
+    return char.isalnum() or joins or unicodedata.category(char) == "So"
 
 
 def rsa_bits(text: str) -> int:

@@ -186,20 +186,6 @@ class _Later(Command):
 
 
 @dataclass(frozen=True)
-class GitLab(_Later):
-    """Not available yet: bootstrap a cluster from a GitLab repository."""
-
-    forge: ClassVar[str] = "GitLab"
-    common: BootstrapOptions = options(BootstrapOptions)
-    place: RepositoryFlags = options(RepositoryFlags)
-    sync: SyncFlags = options(SyncFlags)
-    hostname: str = flag("--hostname", default="gitlab.com", help="host of GitLab")
-    team: tuple[str, ...] = flag("--team", help="group to give access to the repository")
-    visibility: str = flag("--visibility", default="private", help="visibility of a new repository")
-    deploy_token_auth: bool = flag("--deploy-token-auth", help="the cluster reads with a deploy token")
-
-
-@dataclass(frozen=True)
 class BitbucketServer(_Later):
     """Not available yet: bootstrap a cluster from a Bitbucket Server repository."""
 

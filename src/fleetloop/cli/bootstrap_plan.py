@@ -10,7 +10,7 @@ from fleetloop.api.durations import duration_text
 from fleetloop.bootstrap.errors import BootstrapError, InvalidPlan
 from fleetloop.bootstrap.files import Sync
 from fleetloop.bootstrap.plan import CommitStyle, ForgeTarget, Plan, TeamGrant
-from fleetloop.bootstrap.secret import BasicAuth, BearerToken, GeneratedKey, GivenKey, SourceSecret, SshHost
+from fleetloop.bootstrap.secret import BasicAuth, BearerToken, FromDeployToken, GeneratedKey, GivenKey, SourceSecret, SshHost
 from fleetloop.forge import Repository, RepositoryWish
 from fleetloop.forge.hosts import Site, domain_of
 from fleetloop.git import Credentials, GitUrl, InvalidKey, InvalidUrl, OpenPgpSigner, Person, Signer, SshSigner
@@ -26,14 +26,14 @@ CODE_COMMIT = re.compile(r"git-codecommit(-fips)?\.[a-z0-9-]+\.amazonaws\.com(\.
 class ForgePlace:
     """What differs between forges. `ssh_name`: the host's name for SSH, when --ssh-hostname names none.
 
-    `git_user`: with the token, for the clone; `sync_user`: with the token, for the cluster.
+    `git_user`: with the token, for the clone. `over_https`: how the cluster reads, when it is not by an SSH key.
     """
 
     repository: Repository
     wish: RepositoryWish
     ssh_name: str
     git_user: str
-    sync_user: str = "git"
+    over_https: BasicAuth | FromDeployToken | None = None
     grants: tuple[TeamGrant, ...] = ()
     private_key: bytes = field(default=b"", repr=False)
 
@@ -57,8 +57,9 @@ def forge_plan(flags: "FromForge", place: ForgePlace, namespace: str, token: str
     common = flags.common
     ca = _authority(common)
     host = _ssh_host(common.ssh_hostname or place.ssh_name)
-    if common.token_auth:
-        url, secret = place.repository.clone_url, SourceSecret(BasicAuth(place.sync_user, token), ca)
+    over_https = place.over_https or (BasicAuth("git", token) if common.token_auth else None)
+    if over_https:
+        url, secret = place.repository.clone_url, SourceSecret(over_https, ca)
     else:
         key = place.private_key
         url = place.repository.ssh_url(_netloc(host))
@@ -81,7 +82,7 @@ def git_plan(flags: "Git", namespace: str, password: str, timeout: float, enviro
     """`environment` has the SSH agent and the home that known hosts are in. Raises BootstrapError and its kin."""
     common, url = flags.common, _remote(flags)
     ca = _authority(common)
-    key = _private_key(common)
+    key = private_key(common)
     is_code_commit = CODE_COMMIT.fullmatch(url.host) is not None
     if is_code_commit:
         _check_code_commit(flags, url, key)
@@ -206,7 +207,7 @@ def _signer(common: "BootstrapOptions") -> Signer | None:
         identity = _file(common.ssh_signing_key_file, "failed to read SSH signing key file")
         return _key("invalid SSH signing key", lambda: SshSigner(identity, password))
     if common.ssh_signing_reuse_private_key:
-        identity = _private_key(common)
+        identity = private_key(common)
         return _key("invalid signing key (reused from --private-key-file)", lambda: SshSigner(identity, password))
     return None
 
@@ -218,7 +219,7 @@ def _key(doing: str, make: Callable[[], T]) -> T:
         raise InvalidPlan(f"{doing}: {error}") from error
 
 
-def _private_key(common: "BootstrapOptions") -> bytes:
+def private_key(common: "BootstrapOptions") -> bytes:
     return _file(common.private_key_file, "failed to read the private key file") if common.private_key_file else b""
 
 

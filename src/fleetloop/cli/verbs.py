@@ -31,7 +31,7 @@ VERBS: dict[str, Verb | Group] = {
             "git": Verb("bootstrap:Git", "From any Git repository"),
             "gitea": Verb("bootstrap_gitea:Gitea", "From a Gitea repository"),
             "github": Verb("bootstrap:GitHub", "From a GitHub repository"),
-            "gitlab": Verb("bootstrap:GitLab", "From a GitLab repository"),
+            "gitlab": Verb("bootstrap_gitlab:GitLab", "From a GitLab repository"),
         },
         options="bootstrap:BootstrapOptions",
     ),

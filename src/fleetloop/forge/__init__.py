@@ -12,6 +12,7 @@ from fleetloop.forge.errors import (
 from fleetloop.forge.forge import Change, CommitStatus, DeployKey, Forge, Repository, RepositoryWish, Right
 from fleetloop.forge.gitea import Gitea
 from fleetloop.forge.github import GitHub, api_url_of
+from fleetloop.forge.gitlab import GitLab
 from fleetloop.forge.http import Answer, ForgeHttp, Http
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ForgeRefused",
     "ForgeUnreachable",
     "GitHub",
+    "GitLab",
     "Gitea",
     "Http",
     "InvalidHost",

@@ -4,8 +4,8 @@ Only words and the Protocol; each forge is a file beside this one. Moving Git ob
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Generic, Literal, Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -84,6 +84,15 @@ class DeployKey:
 
 
 @dataclass(frozen=True, slots=True)
+class DeployToken:
+    """User and password that may read one repository. `token` is told only when it is made."""
+
+    id: int
+    username: str
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class CommitStatus:
     """One check mark beside a commit; `context` tells one check from another."""
 
@@ -147,6 +156,18 @@ class Forge(Protocol):
     async def may_grant(self, repository: Repository, team: str) -> bool:
         """Whether the token may change that team's access. Writes nothing."""
         ...
+
+
+@runtime_checkable
+class DeployTokens(Protocol):
+    """A forge that makes tokens for one repository."""
+
+    async def find_deploy_tokens(self, repository: Repository, title: str) -> list[DeployToken]:
+        """Those of this title that still work."""
+        ...
+
+    async def create_deploy_token(self, repository: Repository, title: str) -> DeployToken: ...
+    async def remove_deploy_token(self, repository: Repository, token: DeployToken) -> None: ...
 
 
 def key_text(authorized_key: str) -> str:

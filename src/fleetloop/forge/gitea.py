@@ -101,7 +101,7 @@ class Gitea:
             granted = await calls.get(self._http, _path(repository, f"/teams/{quote(team)}"))
         except NotOnForge:
             return None
-        return PERMISSION_OF.get(granted["permission"], "pull")
+        return PERMISSION_OF.get(granted["permission"], "pull") if granted else None  # empty in a rehearsal
 
     async def grant_team(self, repository: Repository, team: str, permission: str) -> None:
         """Adds the repository to the team's. Gitea has no level here. Raises NotOnForge without such a team."""

@@ -14,6 +14,7 @@ from fleetloop.forge import Forge, ForgeHttp, Http
 from fleetloop.forge.hosts import Site
 from tests.kit.forge_apis.state import TOKEN, ForgeState, Heard, refusal
 
+SITE = Site("forge.test")
 STATE = web.AppKey("state", ForgeState)
 
 
@@ -33,6 +34,7 @@ class Dialect:
 class Served:
     """A running forge. `forge` is the client, `http` what it speaks through."""
 
+    dialect: Dialect
     state: ForgeState
     forge: Any
     http: ForgeHttp
@@ -47,8 +49,8 @@ async def serving(dialect: Dialect, token: str = TOKEN) -> AsyncIterator[Served]
     async with TestServer(application, host="127.0.0.1") as server:
         base = str(server.make_url(dialect.base))
         async with ForgeHttp.open(base, dialect.authorization.format(token), header=dialect.header) as http:
-            client: Forge = dialect.client(http, Site("forge.test"))
-            yield Served(state, client, http)
+            client: Forge = dialect.client(http, SITE)
+            yield Served(dialect, state, client, http)
 
 
 def _guard(dialect: Dialect) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:

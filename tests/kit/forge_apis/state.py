@@ -59,6 +59,7 @@ class ForgeState:
     user: str = "ada"
     owner: str = "acme"
     may_create: bool = True
+    scopes: list[str] = field(default_factory=lambda: ["api"])
     repositories: dict[tuple[str, str], Hosted] = field(default_factory=dict)
     hidden: set[tuple[str, str]] = field(default_factory=set)
     teams: set[str] = field(default_factory=lambda: {"platform"})

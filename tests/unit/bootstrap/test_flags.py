@@ -4,6 +4,7 @@ import pytest
 
 from fleetloop.cli.bootstrap import Git, GitHub
 from fleetloop.cli.bootstrap_gitea import Gitea
+from fleetloop.cli.bootstrap_gitlab import GitLab
 from fleetloop.cli.check import Check
 from fleetloop.cli.command import Command, shape_of
 from fleetloop.cli.install import Install
@@ -25,6 +26,9 @@ ssh-signing-reuse-private-key=False token-auth=False
 CASES = {
     GitHub: f"""{BOOTSTRAP} hostname=github.com interval=60.0 owner= path= personal=False private=True read-write-key=False
         reconcile=False repository= team= dry-run=False ssh-signing-passphrase=""",
+    GitLab: f"""{BOOTSTRAP} deploy-token-auth=False hostname=gitlab.com interval=60.0 owner= path= personal=False
+        read-write-key=False reconcile=False repository= team= visibility=private dry-run=False ssh-signing-passphrase=
+        private=True""",
     Gitea: f"""{BOOTSTRAP} hostname=gitea.com interval=60.0 owner= path= personal=False private=True read-write-key=False
         reconcile=False repository= team= dry-run=False ssh-signing-passphrase=""",
     Git: f"""{BOOTSTRAP} allow-insecure-http=False interval=60.0 p/password= path= s/silent=False url= u/username=git

@@ -1,27 +1,23 @@
 """What the flags of `bootstrap gitea|gitlab|bitbucket-server` come to."""
 
-from typing import Any, TypeVar
+from pathlib import Path
 
+import pytest
+
+from fleetloop.bootstrap.errors import InvalidPlan
 from fleetloop.bootstrap.plan import Plan, TeamGrant
-from fleetloop.bootstrap.secret import BasicAuth, GeneratedKey, SshHost
+from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, GeneratedKey, GivenKey, SshHost
 from fleetloop.cli.bootstrap_gitea import Gitea
-from fleetloop.cli.command import Command, build, shape_of
-from fleetloop.cli.goflags import parse_flags
+from fleetloop.cli.bootstrap_gitlab import GitLab
+from fleetloop.cli.errors import UsageError
+from fleetloop.git import generate_key
+from tests.kit.flags import parsed
 
-C = TypeVar("C", bound=Command)
 HERE = ("--owner=acme", "--repository=fleet", "--path=clusters/x")
 
 
-def parsed(command: type[C], *words: str) -> C:
-    values: dict[str, Any] = {}
-    parse_flags([*HERE, *words], shape_of(command).flags, values, stop_at_argument=False)
-    made: C = build(command, values, ())
-    made.check()
-    return made
-
-
 def gitea(*words: str) -> Plan:
-    return parsed(Gitea, *words).plan("flux-system", "t0ken", 60)
+    return parsed(Gitea, *HERE, *words).plan("flux-system", "t0ken", 60)
 
 
 def test_gitea_does_not_skip_the_question_about_another_installation() -> None:
@@ -45,3 +41,66 @@ def test_gitea_reads_with_the_token() -> None:
     plan = gitea("--token-auth")
     assert plan.sync.url == "https://gitea.com/acme/fleet.git"
     assert plan.secret.access == BasicAuth("git", "t0ken")
+
+
+def gitlab(*words: str) -> Plan:
+    return parsed(GitLab, *HERE, *words).plan("flux-system", "t0ken", 60)
+
+
+def test_gitlab_below_a_path_and_in_a_group() -> None:
+    plan = gitlab("--hostname=https://10.0.0.5:8443/gitlab", "--owner=acme/platform", "--ssh-hostname=ssh.corp:2222")
+    assert str(plan.remote) == "https://10.0.0.5:8443/gitlab/acme/platform/fleet.git"
+    assert plan.sync.url == "ssh://git@ssh.corp:2222/acme/platform/fleet"
+    assert plan.secret.access == GeneratedKey(SshHost("ssh.corp", 2222))
+
+
+def test_gitlab_with_a_deploy_token() -> None:
+    plan = gitlab("--deploy-token-auth")
+    assert plan.secret.access == FromDeployToken()
+    assert plan.sync.url == "https://gitlab.com/acme/fleet.git"
+    assert plan.credentials.password == "t0ken"
+
+
+def test_gitlab_with_a_key_of_ones_own(tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    key.write_bytes(generate_key("ed25519").identity)
+    assert gitlab(f"--private-key-file={key}").secret.access == GivenKey(SshHost("gitlab.com"), key.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("words", "private", "internal"),
+    [
+        ((), True, False),
+        (("--visibility=internal",), False, True),
+        (("--visibility=public",), False, False),
+        (("--private=false",), False, False),
+    ],
+)
+def test_gitlab_visibility(words: tuple[str, ...], private: bool, internal: bool) -> None:
+    target = gitlab(*words).target
+    assert target
+    assert (target.wish.private, target.wish.internal) == (private, internal)
+
+
+@pytest.mark.parametrize("name", ["fleet", "_x", "9.a-b", "flotte-é", "🚀", "👩‍🚀x"])
+def test_names_that_gitlab_takes(name: str) -> None:
+    parsed(GitLab, "--owner=acme", f"--repository={name}")
+
+
+@pytest.mark.parametrize("name", ["", "-x", ".x", "a/b", "a b", "a+b"])
+def test_names_that_gitlab_refuses(name: str) -> None:
+    with pytest.raises(InvalidPlan) as refused:
+        parsed(GitLab, "--owner=acme", f"--repository={name}")
+    assert str(refused.value).startswith(f"{name} is an invalid project name for gitlab.\nIt can contain only letters,")
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--token-auth", "--deploy-token-auth"), "--token-auth and --deploy-token-auth cannot be set both."),
+        (("--visibility=secret",), "unsupported visibility 'secret'"),
+    ],
+)
+def test_flags_that_gitlab_refuses(words: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        gitlab(*words)
