@@ -5,7 +5,7 @@ What the flags come to is `bootstrap_plan.py`'s; the work is the bootstrap room'
 
 import asyncio
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from fleetloop.bootstrap import validation
 from fleetloop.bootstrap.paths import relative_path
@@ -174,26 +174,3 @@ class Git(Command):
             password = secret_from(cx, "GIT_PASSWORD", "Please enter your Git repository password: ")
         plan = git_plan(self, cx.namespace, password, cx.options.timeout, cx.environment)
         asyncio.run(run_bootstrap(plan, cx, None, self.common, silent=self.silent))
-
-
-class _Later(Command):
-    """A forge that has no client here yet."""
-
-    forge: ClassVar[str]
-
-    def check(self) -> None:
-        raise UsageError(f"bootstrap from {self.forge} is not available yet; 'bootstrap git' works with any Git server")
-
-
-@dataclass(frozen=True)
-class BitbucketServer(_Later):
-    """Not available yet: bootstrap a cluster from a Bitbucket Server repository."""
-
-    forge: ClassVar[str] = "Bitbucket Server"
-    common: BootstrapOptions = options(BootstrapOptions)
-    place: RepositoryFlags = options(RepositoryFlags)
-    sync: SyncFlags = options(SyncFlags)
-    hostname: str = flag("--hostname", help="host of Bitbucket Server")
-    username: str = flag("--username", "-u", default="git", help="user of the token")
-    private: bool = flag("--private", default=True, help="a new repository is private")
-    group: tuple[str, ...] = flag("--group", help="group to give access to the repository")

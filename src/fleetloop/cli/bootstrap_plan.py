@@ -55,7 +55,7 @@ def github_plan(flags: "GitHub", namespace: str, token: str, timeout: float) -> 
 def forge_plan(flags: "FromForge", place: ForgePlace, namespace: str, token: str, timeout: float) -> Plan:
     """For any forge. Raises BootstrapError and its kin."""
     common = flags.common
-    ca = _authority(common)
+    ca = authority(common)
     host = _ssh_host(common.ssh_hostname or place.ssh_name)
     over_https = place.over_https or (BasicAuth("git", token) if common.token_auth else None)
     if over_https:
@@ -81,7 +81,7 @@ def forge_plan(flags: "FromForge", place: ForgePlace, namespace: str, token: str
 def git_plan(flags: "Git", namespace: str, password: str, timeout: float, environment: Mapping[str, str]) -> Plan:
     """`environment` has the SSH agent and the home that known hosts are in. Raises BootstrapError and its kin."""
     common, url = flags.common, _remote(flags)
-    ca = _authority(common)
+    ca = authority(common)
     key = private_key(common)
     is_code_commit = CODE_COMMIT.fullmatch(url.host) is not None
     if is_code_commit:
@@ -223,7 +223,7 @@ def private_key(common: "BootstrapOptions") -> bytes:
     return _file(common.private_key_file, "failed to read the private key file") if common.private_key_file else b""
 
 
-def _authority(common: "BootstrapOptions") -> bytes:
+def authority(common: "BootstrapOptions") -> bytes:
     return _file(common.ca_file, "unable to read TLS CA file") if common.ca_file else b""
 
 

@@ -27,7 +27,7 @@ VERBS: dict[str, Verb | Group] = {
     "bootstrap": Group(
         "Deploy the controllers on a cluster the GitOps way",
         {
-            "bitbucket-server": Verb("bootstrap:BitbucketServer", "From a Bitbucket Server repository"),
+            "bitbucket-server": Verb("bootstrap_bitbucket_server:BitbucketServer", "From a Bitbucket Server repository"),
             "git": Verb("bootstrap:Git", "From any Git repository"),
             "gitea": Verb("bootstrap_gitea:Gitea", "From a Gitea repository"),
             "github": Verb("bootstrap:GitHub", "From a GitHub repository"),

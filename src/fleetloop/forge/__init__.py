@@ -1,5 +1,6 @@
 """GitHub, GitLab, Gitea, Bitbucket: repositories, deploy keys, teams, commit statuses, token rights."""
 
+from fleetloop.forge.bitbucket_server import BitbucketServer
 from fleetloop.forge.errors import (
     AlreadyOnForge,
     ForgeDenied,
@@ -18,6 +19,7 @@ from fleetloop.forge.http import Answer, ForgeHttp, Http
 __all__ = [
     "AlreadyOnForge",
     "Answer",
+    "BitbucketServer",
     "Change",
     "CommitStatus",
     "DeployKey",

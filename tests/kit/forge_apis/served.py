@@ -20,7 +20,10 @@ STATE = web.AppKey("state", ForgeState)
 
 @dataclass(frozen=True)
 class Dialect:
-    """An API: where it lives, how it wants the token, what answers, and the client of ours for it."""
+    """An API: where it lives, how it wants the token, what answers, and the client of ours for it.
+
+    `personal`: how it writes a user that owns repositories.
+    """
 
     name: str
     base: str
@@ -28,6 +31,7 @@ class Dialect:
     authorization: str
     routes: web.RouteTableDef
     client: Callable[[Http, Site], Any]
+    personal: str = "{}"
 
 
 @dataclass(frozen=True)

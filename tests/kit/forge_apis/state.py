@@ -54,12 +54,17 @@ class Heard:
 
 @dataclass
 class ForgeState:
-    """`teams` exist; `faults` answer instead of the forge: status by method and end of path."""
+    """`projects`: names by key, of Bitbucket Server; `scopes`: of a token, of GitLab.
+
+    `teams` exist. `faults` answer instead of the forge: status by method and end of path, without its query.
+    """
 
     user: str = "ada"
     owner: str = "acme"
     may_create: bool = True
     scopes: list[str] = field(default_factory=lambda: ["api"])
+    projects: dict[str, str] = field(default_factory=lambda: {"ACME": "acme"})
+    takes_public_at_once: bool = True
     repositories: dict[tuple[str, str], Hosted] = field(default_factory=dict)
     hidden: set[tuple[str, str]] = field(default_factory=set)
     teams: set[str] = field(default_factory=lambda: {"platform"})

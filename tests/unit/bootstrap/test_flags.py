@@ -3,6 +3,7 @@
 import pytest
 
 from fleetloop.cli.bootstrap import Git, GitHub
+from fleetloop.cli.bootstrap_bitbucket_server import BitbucketServer
 from fleetloop.cli.bootstrap_gitea import Gitea
 from fleetloop.cli.bootstrap_gitlab import GitLab
 from fleetloop.cli.check import Check
@@ -26,6 +27,8 @@ ssh-signing-reuse-private-key=False token-auth=False
 CASES = {
     GitHub: f"""{BOOTSTRAP} hostname=github.com interval=60.0 owner= path= personal=False private=True read-write-key=False
         reconcile=False repository= team= dry-run=False ssh-signing-passphrase=""",
+    BitbucketServer: f"""{BOOTSTRAP} group= hostname= interval=60.0 owner= path= personal=False private=True
+        read-write-key=False reconcile=False repository= u/username=git dry-run=False ssh-signing-passphrase=""",
     GitLab: f"""{BOOTSTRAP} deploy-token-auth=False hostname=gitlab.com interval=60.0 owner= path= personal=False
         read-write-key=False reconcile=False repository= team= visibility=private dry-run=False ssh-signing-passphrase=
         private=True""",

@@ -7,9 +7,11 @@ import pytest
 from fleetloop.bootstrap.errors import InvalidPlan
 from fleetloop.bootstrap.plan import Plan, TeamGrant
 from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, GeneratedKey, GivenKey, SshHost
+from fleetloop.cli.bootstrap_bitbucket_server import BitbucketServer
 from fleetloop.cli.bootstrap_gitea import Gitea
 from fleetloop.cli.bootstrap_gitlab import GitLab
 from fleetloop.cli.errors import UsageError
+from fleetloop.forge import InvalidHost
 from fleetloop.git import generate_key
 from tests.kit.flags import parsed
 
@@ -104,3 +106,36 @@ def test_names_that_gitlab_refuses(name: str) -> None:
 def test_flags_that_gitlab_refuses(words: tuple[str, ...], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         gitlab(*words)
+
+
+def bitbucket(key: str, *words: str) -> Plan:
+    return parsed(BitbucketServer, *HERE, "--hostname=httpd.corp:8443/ctx", *words).plan(key, "flux-system", "t0ken", 60)
+
+
+def test_bitbucket_server_with_key_and_slug_in_its_addresses() -> None:
+    plan = bitbucket("PLAT", "--repository=Fleet", "--ssh-hostname=httpd.corp:7999", "--group=ops", "--group=sec:admin")
+    assert str(plan.remote) == "https://httpd.corp:8443/ctx/scm/PLAT/fleet.git"
+    assert plan.sync.url == "ssh://git@httpd.corp:7999/PLAT/fleet"
+    assert plan.credentials.username == "git"
+    assert plan.target
+    assert plan.target.grants == (TeamGrant("ops", "push"), TeamGrant("sec", "admin"))
+    assert (plan.target.wish.owner, plan.target.wish.name) == ("PLAT", "Fleet")
+
+
+def test_bitbucket_server_with_the_token_of_a_user() -> None:
+    plan = bitbucket("PLAT", "--token-auth", "--username=bot")
+    assert plan.secret.access == BasicAuth("bot", "t0ken")
+    assert plan.sync.url == "https://httpd.corp:8443/ctx/scm/PLAT/fleet.git"
+
+
+def test_bitbucket_server_with_ones_own_repository() -> None:
+    plan = bitbucket("~ada", "--owner=ada", "--personal", "--token-auth")
+    assert plan.secret.access == BasicAuth("ada", "t0ken")
+    assert plan.credentials.username == "ada"
+    assert str(plan.remote) == "https://httpd.corp:8443/ctx/scm/~ada/fleet.git"
+
+
+@pytest.mark.parametrize("hostname", ["", "http://h", "h:x"])
+def test_bitbucket_server_needs_a_host(hostname: str) -> None:
+    with pytest.raises(InvalidHost, match=f'invalid hostname "{hostname}"'):
+        parsed(BitbucketServer, *HERE, f"--hostname={hostname}")
