@@ -1,12 +1,13 @@
 """What only GitLab has: deploy tokens, groups in groups, a third visibility. The rest is in test_forges.py."""
 
 from collections.abc import AsyncIterator, Collection
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from fleetloop.bootstrap.deploy_token import reconcile_with_deploy_token
-from fleetloop.bootstrap.hands import RehearsedHands
+from fleetloop.bootstrap.hands import RehearsedHands, RehearsedHttp
 from fleetloop.bootstrap.plan import Plan
 from fleetloop.bootstrap.preflight import Findings
 from fleetloop.bootstrap.secret import data_of
@@ -16,7 +17,7 @@ from fleetloop.forge import NotOnForge, Repository, RepositoryWish
 from fleetloop.forge.forge import ADMINISTRATION_WRITE, CONTENTS_READ, CONTENTS_WRITE, METADATA_READ
 from fleetloop.kube import Manifest
 from tests.kit.flags import parsed
-from tests.kit.forge_apis import GITLAB, Served, serving
+from tests.kit.forge_apis import GITLAB, SITE, Served, serving
 from tests.kit.forge_apis.state import HostedToken
 from tests.kit.say import Heard
 
@@ -97,6 +98,16 @@ async def test_deploy_tokens_of_others_stay(gitlab: Served) -> None:
     hosted.tokens = [HostedToken(1, "somebody's", "gitlab+deploy-token-1")]
     await Run(gitlab)()
     assert len(hosted.tokens) == 2
+
+
+async def test_a_rehearsal_makes_no_deploy_token(gitlab: Served) -> None:
+    told: list[str] = []
+    rehearsed = GITLAB.client(RehearsedHttp(gitlab.http, "https://forge.test/", told.append), SITE)
+    run = Run(replace(gitlab, forge=rehearsed))
+    hosted = gitlab.state.host("fleet")
+    await run()
+    assert hosted.tokens == []
+    assert [line.partition(" {")[0] for line in told] == ["POST https://forge.test/projects/acme%2Ffleet/deploy_tokens"]
 
 
 async def test_a_group_in_a_group_owns(gitlab: Served) -> None:

@@ -49,11 +49,11 @@ class BitbucketServer(Command):
     async def _bootstrap(self, cx: Context, token: str) -> None:
         from fleetloop.cli.bootstrap_run import run_bootstrap
 
-        access = self._access(token)
+        access = self.access(token)
         plan = self.plan(await self._project_key(access), cx.namespace, token, cx.options.timeout)
         await run_bootstrap(plan, cx, access, self.common)
 
-    def _access(self, token: str) -> "ForgeAccess":
+    def access(self, token: str) -> "ForgeAccess":
         from fleetloop.cli.bootstrap_plan import authority
         from fleetloop.cli.bootstrap_run import ForgeAccess
         from fleetloop.forge import bitbucket_server

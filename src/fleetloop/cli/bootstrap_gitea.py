@@ -11,6 +11,7 @@ from fleetloop.cli.questions import secret_from
 
 if TYPE_CHECKING:
     from fleetloop.bootstrap.plan import Plan
+    from fleetloop.cli.bootstrap_run import ForgeAccess
 
 
 @dataclass(frozen=True)
@@ -36,15 +37,20 @@ class Gitea(Command):
         self.common.check(generates_key="gitea")
 
     def run(self, cx: Context) -> None:
-        from fleetloop.cli.bootstrap_run import ForgeAccess, run_bootstrap
-        from fleetloop.forge import gitea
-        from fleetloop.forge.hosts import site_of
+        from fleetloop.cli.bootstrap_run import run_bootstrap
 
         token = secret_from(cx, "GITEA_TOKEN", "Please enter your Gitea personal access token (PAT): ")
         plan = self.plan(cx.namespace, token, cx.options.timeout)
+        asyncio.run(run_bootstrap(plan, cx, self.access(token), self.common))
+
+    def access(self, token: str) -> "ForgeAccess":
+        from fleetloop.cli.bootstrap_plan import authority
+        from fleetloop.cli.bootstrap_run import ForgeAccess
+        from fleetloop.forge import gitea
+        from fleetloop.forge.hosts import site_of
+
         site = site_of(self.hostname)
-        access = ForgeAccess(gitea.api_url_of(site), f"token {token}", lambda http: gitea.Gitea(http, site), plan.credentials.ca)
-        asyncio.run(run_bootstrap(plan, cx, access, self.common))
+        return ForgeAccess(gitea.api_url_of(site), f"token {token}", lambda http: gitea.Gitea(http, site), authority(self.common))
 
     def plan(self, namespace: str, token: str, timeout: float) -> "Plan":
         from fleetloop.bootstrap.plan import TeamGrant

@@ -14,6 +14,7 @@ from fleetloop.cli.questions import secret_from
 
 if TYPE_CHECKING:
     from fleetloop.bootstrap.plan import Plan
+    from fleetloop.cli.bootstrap_run import ForgeAccess
 
 VISIBILITY = FlagType("|".join(validation.VISIBILITIES), validation.visibility, "", choices=validation.VISIBILITIES)
 
@@ -48,19 +49,22 @@ class GitLab(Command):
             raise UsageError("--token-auth and --deploy-token-auth cannot be set both.")
 
     def run(self, cx: Context) -> None:
-        from fleetloop.cli.bootstrap_run import ForgeAccess, run_bootstrap
-        from fleetloop.forge import gitlab
-        from fleetloop.forge.hosts import site_of
+        from fleetloop.cli.bootstrap_run import run_bootstrap
 
         if not self.private:
             cx.say.action("Using visibility public as --private=false")
         token = secret_from(cx, "GITLAB_TOKEN", "Please enter your GitLab personal access token (PAT): ")
         plan = self.plan(cx.namespace, token, cx.options.timeout)
-        site = site_of(self.hostname)
-        access = ForgeAccess(
-            gitlab.api_url_of(site), token, lambda http: gitlab.GitLab(http, site), plan.credentials.ca, "Private-Token"
-        )
-        asyncio.run(run_bootstrap(plan, cx, access, self.common))
+        asyncio.run(run_bootstrap(plan, cx, self.access(token), self.common))
+
+    def access(self, token: str) -> "ForgeAccess":
+        from fleetloop.cli.bootstrap_plan import authority
+        from fleetloop.cli.bootstrap_run import ForgeAccess
+        from fleetloop.forge import gitlab
+        from fleetloop.forge.hosts import site_of
+
+        site, ca = site_of(self.hostname), authority(self.common)
+        return ForgeAccess(gitlab.api_url_of(site), token, lambda http: gitlab.GitLab(http, site), ca, header="Private-Token")
 
     def plan(self, namespace: str, token: str, timeout: float) -> "Plan":
         from fleetloop.bootstrap.plan import TeamGrant

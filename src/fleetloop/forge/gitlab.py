@@ -188,7 +188,7 @@ class GitLab:
     async def _present_key(self, repository: Repository, title: str) -> calls.PresentKey | None:
         async for found in calls.numbered_pages(self._http, _path(repository, "/deploy_keys"), "per_page", PAGE):
             if found["title"] == title:
-                return calls.PresentKey(found["id"], DeployKey(title, found["key"], not found["can_push"]))
+                return calls.PresentKey(found["id"], DeployKey(title, found["key"], not found.get("can_push")))
         return None
 
 

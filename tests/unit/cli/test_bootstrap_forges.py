@@ -139,3 +139,40 @@ def test_bitbucket_server_with_ones_own_repository() -> None:
 def test_bitbucket_server_needs_a_host(hostname: str) -> None:
     with pytest.raises(InvalidHost, match=f'invalid hostname "{hostname}"'):
         parsed(BitbucketServer, *HERE, f"--hostname={hostname}")
+
+
+@pytest.mark.parametrize(
+    ("command", "api", "header", "value", "shown"),
+    [
+        (Gitea, "https://10.0.0.5:8443/x/api/v1/", "Authorization", "token t0ken", "10.0.0.5:8443/x"),
+        (GitLab, "https://10.0.0.5:8443/x/api/v4/", "Private-Token", "t0ken", "https://10.0.0.5:8443/x"),
+        (BitbucketServer, "https://10.0.0.5:8443/x/rest/", "Authorization", "Bearer t0ken", "10.0.0.5:8443/x"),
+    ],
+)
+def test_where_the_token_goes(
+    command: type[Gitea] | type[GitLab] | type[BitbucketServer], api: str, header: str, value: str, shown: str
+) -> None:
+    """BS24: to the API of that host and port, in the header of that forge."""
+    access = parsed(command, *HERE, "--hostname=10.0.0.5:8443/x").access("t0ken")
+    assert (access.api, access.header, access.authorization) == (api, header, value)
+    assert access.speak(None).domain == shown  # type: ignore[arg-type]
+    assert "t0ken" not in repr(access)
+
+
+@pytest.mark.parametrize("command", [Gitea, GitLab, BitbucketServer])
+def test_a_scheme_other_than_https_is_refused_before_anything_is_made(
+    command: type[Gitea] | type[GitLab] | type[BitbucketServer],
+) -> None:
+    with pytest.raises(InvalidHost, match="basic auth cannot be sent over HTTP"):
+        parsed(command, *HERE, "--hostname=http://h").access("t0ken")
+
+
+def test_gitea_makes_its_own_key() -> None:
+    with pytest.raises(InvalidPlan, match="not supported by 'bootstrap gitea'"):
+        gitea("--ssh-signing-reuse-private-key", "--private-key-file=x")
+
+
+@pytest.mark.parametrize("command", [GitLab, BitbucketServer])
+def test_a_key_to_reuse_has_to_be_given(command: type[GitLab] | type[BitbucketServer]) -> None:
+    with pytest.raises(InvalidPlan, match="--ssh-signing-reuse-private-key requires --private-key-file"):
+        parsed(command, *HERE, "--hostname=h", "--ssh-signing-reuse-private-key")
