@@ -1,21 +1,38 @@
-"""What the flags of `bootstrap gitea|gitlab|bitbucket-server` come to."""
+"""What the flags of `bootstrap github|gitea|gitlab|bitbucket-server` come to."""
 
 from pathlib import Path
 
 import pytest
 
 from fleetloop.bootstrap.errors import InvalidPlan
-from fleetloop.bootstrap.plan import Plan, TeamGrant
+from fleetloop.bootstrap.plan import ForgeTarget, Plan, TeamGrant
 from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, GeneratedKey, GivenKey, SshHost
+from fleetloop.cli.bootstrap import GitHub
 from fleetloop.cli.bootstrap_bitbucket_server import BitbucketServer
 from fleetloop.cli.bootstrap_gitea import Gitea
 from fleetloop.cli.bootstrap_gitlab import GitLab
+from fleetloop.cli.bootstrap_plan import github_plan
 from fleetloop.cli.errors import UsageError
-from fleetloop.forge import InvalidHost
+from fleetloop.forge import InvalidHost, Repository, RepositoryWish
 from fleetloop.git import generate_key
 from tests.kit.flags import parsed
 
 HERE = ("--owner=acme", "--repository=fleet", "--path=clusters/x")
+
+
+def test_github_below_a_port() -> None:
+    flags = parsed(GitHub, *HERE, "--hostname=10.0.0.5:8443", "--team=ops", "--reconcile", "--read-write-key")
+    plan = github_plan(flags, "flux-system", "t0ken", 60)
+    assert str(plan.remote) == "https://10.0.0.5:8443/acme/fleet.git"
+    assert plan.sync.url == "ssh://git@10.0.0.5/acme/fleet"
+    assert plan.secret.access == GeneratedKey(SshHost("10.0.0.5"))
+    assert plan.target == ForgeTarget(
+        Repository("10.0.0.5:8443", "acme", "fleet"),
+        RepositoryWish("acme", "fleet", personal=False),
+        (TeamGrant("ops", "maintain"),),
+        rewrites_grants=True,
+        read_write_key=True,
+    )
 
 
 def gitea(*words: str) -> Plan:
