@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from fleetloop import __version__
 from fleetloop.api import names
@@ -58,7 +59,7 @@ def _program(component: str) -> Callable[[list[str], Place], Program]:
         case names.KUSTOMIZE_CONTROLLER:
             return _kustomize_controller
         case _:
-            return lambda flags, place: _not_written(component, flags)
+            return lambda flags, place: _not_written(component, flags, place)
 
 
 def _source_controller(arguments: list[str], place: Place) -> Program:
@@ -81,21 +82,26 @@ def _kustomize_controller(arguments: list[str], place: Place) -> Program:
     return Program(settings.common, lambda tools: run(tools, settings))
 
 
-_FLAGS_OF_THE_UNWRITTEN = ("storage-path", "storage-addr", "storage-adv-addr", "receiverAddr", "rate-limit-interval")
-
-
-def _not_written(component: str, arguments: list[str]) -> Program:
+def _not_written(component: str, arguments: list[str], place: Place) -> Program:
+    """Takes whatever flags the written one will take: the patches of a fleet must not keep its cluster from becoming Ready."""
     flags: Flags = common_flags(component, concurrent=4)
-    for name in _FLAGS_OF_THE_UNWRITTEN:
-        flags.text(name)
-    found = flags.read(arguments)
+    flags.text("storage-path", ".")
+    flags.text("storage-addr", ":9090")
+    found, _ = flags.parse_known_args(arguments)
     gates = {item.partition("=")[0]: False for item in ",".join(found.feature_gates).split(",") if item}
 
     async def idle(_: Tools) -> None:
         logger().info(f"{component} is not implemented in this version: it serves its probes and reconciles nothing")
         await asyncio.get_running_loop().create_future()
 
-    return Program(common_settings(found, gates), idle)
+    async def idle_with_artifacts(tools: Tools) -> None:
+        """The readiness probe of a component that serves artifacts asks for its server."""
+        from fleetloop.storage.server import artifact_server
+
+        async with artifact_server(Path(found.storage_path), *place.address(found.storage_addr)):
+            await idle(tools)
+
+    return Program(common_settings(found, gates), idle_with_artifacts if component == names.SOURCE_WATCHER else idle)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
