@@ -29,6 +29,10 @@ def frame(message: Mapping[str, object], limit: int = MAX_FRAME) -> bytes:
     return len(body).to_bytes(4) + body
 
 
+TELLING = ("fatal error:", "panic:", "engine:", "runtime:")
+KEPT_COMPLAINTS = 20  # lines
+
+
 class Engine:
     """Calls to one process: many in flight, answers matched by id.
 
@@ -42,7 +46,7 @@ class Engine:
         self._ids = itertools.count(1)
         self._calls: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._leaving: dict[int, asyncio.TimerHandle] = {}  # cancelled calls that have not answered
-        self._complaints: deque[str] = deque(maxlen=20)
+        self._complaints: deque[str] = deque(maxlen=KEPT_COMPLAINTS)
         self._end: str | None = None  # why the process was or will be gone
 
     @classmethod
@@ -144,7 +148,8 @@ class Engine:
         try:
             while line := await self._process.stderr.readline():
                 text = line.decode(errors="replace").rstrip()
-                self._complaints.append(text)
+                if text.startswith(TELLING) or len(self._complaints) < KEPT_COMPLAINTS:  # a stack trace hides no cause
+                    self._complaints.append(text)
                 log.debug("engine: %s", text)
         except (ValueError, ConnectionError):  # a line without end
             self.kill("the engine wrote an endless line")
@@ -181,7 +186,6 @@ def ended(code: int, complaints: Sequence[str]) -> str:
     """A sentence for the people whose calls were lost."""
     if code == EXIT_MEMORY:
         return "the engine ended: " + (complaints[-1].removeprefix("engine: ") if complaints else "memory limit passed")
-    telling = ("fatal error:", "panic:", "engine:", "runtime:")
-    cause = next((line for line in complaints if line.startswith(telling)), "")
+    cause = next((line for line in complaints if line.startswith(TELLING)), "")
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return f"the engine ended with {how}" + (f": {cause}" if cause else "")

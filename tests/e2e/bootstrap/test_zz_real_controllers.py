@@ -1,5 +1,6 @@
 """The whole of it: bootstrap, and the controllers that it started take over."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.kit.forge import LocalForge
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NAME = "flux-system"
+DEADLINE = 60.0  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -124,12 +126,29 @@ async def test_a_rebuilt_cluster_and_a_broken_controller_come_back(real: Place) 
     assert done.code == 0, done.errors
     assert (await real.run("check", "--timeout=60s")).code == 0
 
-    await real.kube.delete(ObjectRef("apps/v1", "Deployment", NAME, "kustomize-controller"))
+    await _break_kustomize_controller(real)
     repaired = await real.run(*words)
     assert repaired.code == 0, repaired.errors
     assert '► installing components in "flux-system" namespace' in repaired.lines
     subjects = await real.subjects("fleet")
     assert subjects.count(f"Add Flux v{__version__} component manifests") == 3
+
+
+async def _break_kustomize_controller(real: Place) -> None:
+    """Suspended meanwhile, or it puts its own Deployment back before it ends."""
+    sync = ObjectRef("kustomize.toolkit.fluxcd.io/v1", "Kustomization", NAME, NAME)
+    await real.kube.patch(sync, {"spec": {"suspend": True}})
+    await real.kube.delete(ObjectRef("apps/v1", "Deployment", NAME, "kustomize-controller"), propagation="Foreground")
+    selector = "app=kustomize-controller"
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            pods, version = await real.kube.list_with_version("v1", "Pod", NAME, label_selector=selector)
+            if not pods:
+                break
+            async for event in real.kube.watch("v1", "Pod", NAME, selector, resource_version=version):
+                if event.type == "DELETED":
+                    break
+    await real.kube.patch(sync, {"spec": {"suspend": None}})
 
 
 async def test_the_running_controllers_have_what_was_patched(real: Place) -> None:
