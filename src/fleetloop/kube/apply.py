@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fleetloop.kube.client import Kube, Preview
-from fleetloop.kube.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
+from fleetloop.kube.errors import ApiError, Conflict, Forbidden, Invalid, KindUnknown, NotFound
 from fleetloop.kube.kstatus import health_of
 from fleetloop.kube.managers import takeover_patch
 from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, ref_of, version_of
@@ -21,6 +21,7 @@ from fleetloop.kube.switches import is_ignored, says
 
 Action = Literal["created", "configured", "unchanged", "skipped"]
 STAGE_TIMEOUT = 60.0
+DISCOVERY_POLL = 0.1
 CLOCK_STEP = datetime.timedelta(seconds=2)
 
 
@@ -126,7 +127,21 @@ async def until_current(kube: Kube, objects: Sequence[Manifest], timeout: float)
 async def _current(kube: Kube, manifest: Manifest) -> None:
     async for live in _versions(kube, manifest):
         if health_of(live).status == "Current":
-            return
+            break
+    if manifest["kind"] == "CustomResourceDefinition":
+        await _served(kube, manifest)
+
+
+async def _served(kube: Kube, definition: Manifest) -> None:
+    """An established definition shows in discovery a moment later, and until then its objects are of no known kind."""
+    spec = definition["spec"]
+    for version in spec["versions"]:
+        while version["served"]:
+            try:
+                await kube.resource_for(f"{spec['group']}/{version['name']}", spec["names"]["kind"])
+                break
+            except KindUnknown:
+                await asyncio.sleep(DISCOVERY_POLL)  # discovery cannot be watched
 
 
 async def _versions(kube: Kube, manifest: Manifest) -> AsyncIterator[Manifest]:

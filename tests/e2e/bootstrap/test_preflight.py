@@ -1,11 +1,11 @@
 """What is missing is named, all of it together, and nothing has been changed then (bootstrap ⚠ 10)."""
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from fleetloop.kube import Manifest, ObjectRef
+from fleetloop.kube.apply import until_current
 from tests.e2e.bootstrap.place import BOT_RIGHTS, SMALL, Place
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -219,12 +219,7 @@ FLUX_INSTANCES: Manifest = {
 
 
 async def established_instance(place: Place) -> Manifest:
-    selector = f"metadata.name={CRD_OF_INSTANCES}"
-    async with asyncio.timeout(30):
-        async for event in place.kube.watch("apiextensions.k8s.io/v1", "CustomResourceDefinition", "", "", selector):
-            conditions = (event.object.get("status") or {}).get("conditions") or []
-            if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
-                break
+    await until_current(place.kube, [FLUX_INSTANCES], 30)
     return {
         "apiVersion": "fluxcd.controlplane.io/v1",
         "kind": "FluxInstance",

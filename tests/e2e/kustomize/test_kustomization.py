@@ -262,6 +262,34 @@ async def test_one_invalid_object_blocks_its_stage_sk26(space: Space) -> None:
     assert await space.kube.find(space.config_map()) is None
 
 
+async def test_a_definition_and_its_objects_come_together(space: Space) -> None:
+    """Discovery lags behind an established definition; the first pass must not fail on it."""
+    group = f"{space.name}.example.com"
+    definition = f"""apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: widgets.{group}}}
+spec:
+  group: {group}
+  names: {{kind: Widget, plural: widgets, singular: widget}}
+  scope: Namespaced
+  versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}]
+"""
+    await space.kube.create(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": space.name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "reconciler", "namespace": space.name}],
+        }
+    )
+    await space.publish(
+        {"crd.yaml": definition, "w.yaml": f"apiVersion: {group}/v1\nkind: Widget\nmetadata: {{name: one}}\n"}, ONE
+    )
+    await space.ready(await space.kustomization(), ONE)
+    assert all(kind != "Warning" for kind, _, _ in await space.events())
+
+
 async def test_an_old_declaration_is_reconciled_as_the_current_version(space: Space) -> None:
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     old: Manifest = {
