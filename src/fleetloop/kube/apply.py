@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fleetloop.kube.client import Kube, Preview
-from fleetloop.kube.errors import ApiError, Conflict, Forbidden, Invalid, KindUnknown, NotFound
+from fleetloop.kube.errors import ApiError, Conflict, Invalid, KindUnknown, NotFound, Unreachable
 from fleetloop.kube.kstatus import health_of
 from fleetloop.kube.managers import takeover_patch
 from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, ref_of, version_of
@@ -77,10 +77,9 @@ class ChangeSet:
 class ApplyFailed(Exception):
     """One object could not be applied. `changes` tells what was done before; the message names the object."""
 
-    def __init__(self, message: str, changes: ChangeSet, *, forbidden: bool = False) -> None:
+    def __init__(self, message: str, changes: ChangeSet) -> None:
         super().__init__(message)
         self.changes = changes
-        self.forbidden = forbidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +103,12 @@ async def apply_in_stages(
                 done.changes.append(change)
                 applied.append(live)
         except _Refused as error:
-            raise ApplyFailed(str(error), done, forbidden=error.forbidden) from error
+            raise ApplyFailed(str(error), done) from error
         waiting = [live for live in applied if live and is_defining(ref_of(live)) and health_of(live).status != "Current"]
         try:
             await stage_ready(kube, waiting, STAGE_TIMEOUT)
+        except ApiError as error:
+            raise ApplyFailed(f"waiting for {', '.join(str(ref_of(live)) for live in waiting)}: {error.message}", done) from error
         except TimeoutError as error:
             names = ", ".join(f"{ref_of(live)} status: '{health_of(live).status}'" for live in waiting)
             raise ApplyFailed(f"timeout waiting for: [{names}]", done) from error
@@ -118,10 +119,13 @@ StageReady = Callable[[Kube, Sequence[Manifest], float], Awaitable[None]]
 
 
 async def until_current(kube: Kube, objects: Sequence[Manifest], timeout: float) -> None:
-    """Waits on one watch an object until each is Current. Raises TimeoutError."""
-    async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
-        for manifest in objects:
-            group.create_task(_current(kube, manifest))
+    """Waits on one watch an object until each is Current. Raises TimeoutError, ApiError, Unreachable."""
+    try:
+        async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+            for manifest in objects:
+                group.create_task(_current(kube, manifest))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # the first ended the others
 
 
 async def _current(kube: Kube, manifest: Manifest) -> None:
@@ -158,31 +162,31 @@ async def _versions(kube: Kube, manifest: Manifest) -> AsyncIterator[Manifest]:
 
 
 class _Refused(Exception):
-    def __init__(self, message: str, *, forbidden: bool = False) -> None:
-        super().__init__(message)
-        self.forbidden = forbidden
+    """An object that cannot be applied; the message names it."""
 
 
 async def _plan_stage(kube: Kube, stage: Sequence[Manifest], settings: ApplySettings) -> list[_Planned]:
-    """All dry runs of the stage, `concurrency` at a time; the first refusal in the stage's order is the one reported."""
+    """All dry runs of the stage, `concurrency` at a time; every refusal is told, a line each. Raises _Refused, Unreachable."""
     slots = asyncio.Semaphore(settings.concurrency)
 
-    async def bounded(manifest: Manifest) -> _Planned | _Refused:
+    async def bounded(manifest: Manifest) -> _Planned | _Refused | Unreachable:
         if known := settings.as_it_was(manifest):
             return _Planned(manifest, None, "unchanged", known)
         async with slots:
             try:
                 return await _plan(kube, manifest, settings)
-            except _Refused as error:
-                return error
+            except (_Refused, Unreachable) as error:
+                return error  # as a value: one must not cancel the others, nor come out as a group
 
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(bounded(manifest)) for manifest in stage]
     results = [task.result() for task in tasks]
-    planned = [result for result in results if isinstance(result, _Planned)]
-    if refusals := [result for result in results if isinstance(result, _Refused)]:
-        raise _Refused("\n".join(map(str, refusals)), forbidden=any(error.forbidden for error in refusals))
-    return planned
+    for result in results:
+        if isinstance(result, Unreachable):
+            raise result
+    if refusals := [str(result) for result in results if isinstance(result, _Refused)]:
+        raise _Refused("\n".join(refusals))
+    return [result for result in results if isinstance(result, _Planned)]
 
 
 async def _plan(kube: Kube, desired: Manifest, settings: ApplySettings) -> _Planned:
@@ -208,10 +212,10 @@ async def _preview(kube: Kube, desired: Manifest, settings: ApplySettings) -> Pr
     try:
         return await kube.preview(desired, field_manager=settings.manager)
     except ApiError as error:
-        if _is_immutable(error) and await _may_recreate(kube, desired, settings):
-            await _delete_and_wait(kube, ref_of(desired))
-            return await _preview(kube, desired, settings)
-        raise _refusal(desired, error) from error
+        if not _is_immutable(error) or not await _may_recreate(kube, desired, settings):
+            raise _refusal(desired, error) from error
+    await _delete_and_wait(kube, desired)
+    return await _preview(kube, desired, settings)
 
 
 async def _carry_out(kube: Kube, item: _Planned, settings: ApplySettings) -> tuple[Change, Manifest | None]:
@@ -223,7 +227,7 @@ async def _carry_out(kube: Kube, item: _Planned, settings: ApplySettings) -> tup
     try:
         live = await kube.apply(item.desired, field_manager=settings.manager)
     except ApiError as error:
-        raise _Refused(f"{ref} apply failed ({error.reason}): {error.message}", forbidden=isinstance(error, Forbidden)) from error
+        raise _Refused(f"{ref} apply failed ({error.reason}): {error.message}") from error
     nothing = item.action == "configured" and version_of(live) == version_of(item.preview or {})
     return _change(ref, "unchanged" if nothing else item.action, live), live
 
@@ -247,20 +251,24 @@ async def _found(kube: Kube, desired: Manifest) -> Manifest | None:
 
 
 async def _may_recreate(kube: Kube, desired: Manifest, settings: ApplySettings) -> bool:
-    return settings.force or says(desired, "force", "enabled") or says(await kube.find(ref_of(desired)), "force", "enabled")
+    return settings.force or says(desired, "force", "enabled") or says(await _found(kube, desired), "force", "enabled")
 
 
-async def _delete_and_wait(kube: Kube, ref: ObjectRef) -> None:
+async def _delete_and_wait(kube: Kube, desired: Manifest) -> None:
     """Background delete, then until it is gone: a finalizer may hold it."""
-    live = await kube.find(ref)
+    live, ref = await _found(kube, desired), ref_of(desired)
     if live is None:
         return
     try:
-        await kube.delete(ref, uid=live["metadata"]["uid"])
+        async with asyncio.timeout(STAGE_TIMEOUT):
+            await kube.delete(ref, uid=live["metadata"]["uid"])
+            await _gone(kube, ref, live["metadata"]["uid"])
     except NotFound:
         return
-    async with asyncio.timeout(STAGE_TIMEOUT):
-        await _gone(kube, ref, live["metadata"]["uid"])
+    except ApiError as error:
+        raise _Refused(f"{ref} delete failed ({error.reason}): {error.message}") from error
+    except TimeoutError as error:
+        raise _Refused(f"{ref} is still there {STAGE_TIMEOUT:g}s after its deletion, which recreating it needs") from error
 
 
 async def _gone(kube: Kube, ref: ObjectRef, uid: str) -> None:
@@ -287,7 +295,7 @@ def _refusal(desired: Manifest, error: ApiError) -> _Refused:
         return _Refused(f"{ref} namespace not specified: the server could not find the requested resource")
     if isinstance(error, NotFound) and 'namespaces "' in error.message:
         return _Refused(f"{ref} dry-run failed (NotFound): {error.message}")
-    return _Refused(f"{ref} dry-run failed ({error.reason}): {error.message}", forbidden=isinstance(error, Forbidden))
+    return _Refused(f"{ref} dry-run failed ({error.reason}): {error.message}")
 
 
 def _would_change(preview: Preview, manager: str) -> bool:

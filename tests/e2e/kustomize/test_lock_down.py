@@ -103,3 +103,34 @@ async def test_an_inventory_of_what_was_never_applied_is_let_go(space: Space) ->
     await space.publish({"cm.yaml": CONFIG_MAP}, TWO)
     live = await space.ready(ref, TWO)
     assert live["status"]["inventory"]["entries"] == entries[:1]
+
+
+async def test_who_may_not_watch_what_it_defines_is_told(space: Space) -> None:
+    """A right missing in the middle of a pass is a condition with the object's name, not a controller's traceback."""
+    name = f"{space.name}-may-not-read"
+    group = {"apiVersion": "rbac.authorization.k8s.io/v1"}
+    rule = {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"], "verbs": ["create", "patch"]}
+    await space.kube.create(group | {"kind": "ClusterRole", "metadata": {"name": name}, "rules": [rule]})
+    await space.kube.create(
+        group
+        | {
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": "reconciler", "namespace": space.name}],
+        }
+    )
+    definition = f"""apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {{name: things.{space.name}.example.com}}
+spec:
+  group: {space.name}.example.com
+  names: {{kind: Thing, plural: things, singular: thing}}
+  scope: Namespaced
+  versions: [{{name: v1, served: true, storage: true, schema: {{openAPIV3Schema: {{type: object}}}}}}]
+"""
+    await space.publish({"crd.yaml": definition}, ONE)
+    live = await space.failed(await space.kustomization(retryInterval="1h"), "ReconciliationFailed")
+    message = condition(live, "Ready")["message"]
+    assert message.startswith(f"waiting for CustomResourceDefinition/things.{space.name}.example.com: ")
+    assert "cannot watch" in message

@@ -129,7 +129,8 @@ class KustomizationReconciler:
             await check_dependencies(ks, self._tools.find, source.revision, self._tools.evaluate, additive=additive)
         except DependencyNotReady as failure:
             message = f"Dependencies do not meet ready condition, retrying in {wait:g}s"
-            if ks.status.condition("Ready") is None or ks.status.condition("Ready").message != str(failure):  # type: ignore[union-attr]
+            ready = ks.status.condition("Ready")
+            if ready is None or ready.message != str(failure):
                 report.event("Normal", failure.reason, message, event_metadata(source))
             failure.retry, failure.after = Retry.AFTER, wait
             raise
