@@ -1,4 +1,4 @@
-"""What is known of applied objects without asking: a watch for each kind in use keeps a verdict and a version, never the object.
+"""What is known of applied objects without asking: a watch for each kind in use keeps a verdict and a version, not the object.
 
 Feeds health waits and drift repair: every arrival is told to the listener with who wrote it.
 """
@@ -6,7 +6,9 @@ Feeds health waits and drift repair: every arrival is told to the listener with 
 import asyncio
 import contextvars
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+
+import orjson
 
 from fleetloop.kube.cache import Cache
 from fleetloop.kube.client import Kube
@@ -17,7 +19,7 @@ from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, version_
 @dataclass(frozen=True, slots=True)
 class LiveObject:
     """A seen version: its health, what it is but for status (`objects.fingerprint_of`), and the writers of its fields other than
-    status, as managedFields tells them."""
+    status, as managedFields tells them. `content`: the object as JSON, for kinds of `keep_content`."""
 
     namespace: str
     name: str
@@ -26,6 +28,7 @@ class LiveObject:
     health: Health
     writers: frozenset[str]
     fingerprint: bytes = b""
+    content: bytes = field(default=b"", repr=False)
 
 
 Seen = Callable[[str, str, LiveObject | None, LiveObject | None], None]  # api_version, kind, old, new
@@ -39,6 +42,7 @@ class LiveObjects:
         self._seen = seen
         self._disturbed = disturbed
         self._caches: dict[tuple[str, str], Cache[LiveObject]] = {}
+        self._whole: set[tuple[str, str]] = set()  # kinds whose content is kept
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
 
@@ -54,9 +58,18 @@ class LiveObjects:
         for key in kinds:
             if key in self._caches:
                 continue
-            cache: Cache[LiveObject] = Cache(self._kube, *key, _live_object, _Listener(*key, self._seen, self._disturbed))
+            decode = _whole_object if key in self._whole else _live_object
+            cache: Cache[LiveObject] = Cache(self._kube, *key, decode, _Listener(*key, self._seen, self._disturbed))
             self._caches[key] = cache
             self._start(key, cache)
+
+    def keep_content(self, kinds: Iterable[tuple[str, str]]) -> None:
+        """As `use`, and these keep their objects whole from now on: for verdicts that are reached elsewhere."""
+        kinds = set(kinds)
+        for key in kinds - self._whole:
+            self._drop(key)
+        self._whole |= kinds
+        self.use(kinds)
 
     def _start(self, key: tuple[str, str], cache: Cache[LiveObject]) -> None:
         """In a context of its own: a watch outlives the pass that asked for it, and must not log in its name."""
@@ -65,9 +78,13 @@ class LiveObjects:
 
     def keep_only(self, kinds: set[tuple[str, str]]) -> None:
         for key in set(self._caches) - kinds:
-            del self._caches[key]
-            if task := self._tasks.pop(key, None):
-                task.cancel()
+            self._drop(key)
+        self._whole &= kinds
+
+    def _drop(self, key: tuple[str, str]) -> None:
+        self._caches.pop(key, None)
+        if task := self._tasks.pop(key, None):
+            task.cancel()
 
     def find(self, ref: ObjectRef) -> LiveObject | None:
         cache = self._caches.get((ref.api_version, ref.kind))
@@ -107,3 +124,7 @@ def _live_object(manifest: Manifest) -> LiveObject:
         writers=frozenset(f"{e.get('manager')}@{e.get('time')}" for e in entries if not e.get("subresource")),
         fingerprint=fingerprint_of(manifest),
     )
+
+
+def _whole_object(manifest: Manifest) -> LiveObject:
+    return replace(_live_object(manifest), content=orjson.dumps(manifest))

@@ -31,6 +31,7 @@ class Verdict:
 class _Wait:
     token: str
     targets: frozenset[Target]
+    fail_fast: bool
     timer: asyncio.TimerHandle
     since: float
 
@@ -50,7 +51,7 @@ class HealthWaits:
         old, loop = self.cancel(key), asyncio.get_running_loop()
         since = old.since if old and old.token == waiting.token else loop.time()
         timer = loop.call_at(since + waiting.timeout, self._conclude, key)
-        self._waits[key] = _Wait(waiting.token, waiting.targets, timer, since)
+        self._waits[key] = _Wait(waiting.token, waiting.targets, waiting.fail_fast, timer, since)
         for target in waiting.targets:
             self._watchers[target.ref].add(key)
         self._check(key)  # all may be current already
@@ -80,8 +81,9 @@ class HealthWaits:
         return wait
 
     def _check(self, key: Key) -> None:
-        states = {self._health_of(target).status for target in self._waits[key].targets}
-        if states <= {"Current"} or "Failed" in states:  # one failure ends it
+        wait = self._waits[key]
+        states = {self._health_of(target).status for target in wait.targets}
+        if states <= {"Current"} or (wait.fail_fast and "Failed" in states):
             self._conclude(key)
 
     def _conclude(self, key: Key) -> None:

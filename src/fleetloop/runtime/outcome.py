@@ -30,22 +30,34 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Applied; settled when `targets` are, or after `timeout` seconds. `token` names what is waited for."""
+    """Applied; settled when `targets` are, or after `timeout` seconds. `token` names what is waited for. `fail_fast`: one target
+    that failed ends it."""
 
     token: str
     targets: frozenset["Target"]
     timeout: float
     message: str
+    fail_fast: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRules:
+    """CEL expressions over an object's fields, asked in this order; "" for none."""
+
+    in_progress: str
+    failed: str
+    current: str
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """An object to become healthy. `version`: the resourceVersion it must at least have, else yesterday's verdict would count.
-    `may_vanish`: a Job that is removed when it is done; gone is done."""
+    `may_vanish`: a Job that is removed when it is done; gone is done. `rules` judge it instead of kstatus."""
 
     ref: ObjectRef
     version: int = 0
     may_vanish: bool = False
+    rules: HealthRules | None = None
 
 
 Outcome = Done | Waiting

@@ -33,6 +33,9 @@ class AccessDenied(Failure):
 class BadExpression(Failure):
     reason, retry = "InvalidCELExpression", Retry.NEVER
 
+    def __init__(self, message: str) -> None:
+        super().__init__(f"Reconciliation failed terminally due to configuration error: {message}")
+
 
 class DependencyNotReady(Failure):
     reason, severity = "DependencyNotReady", None

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.controllers.kustomize.failures import HealthCheckFailed
+from fleetloop.controllers.kustomize.health_rules import rules_for
 from fleetloop.kube.apply import Change
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
@@ -17,12 +18,13 @@ def health_targets(kustomization: Kustomization, changes: Iterable[Change], obje
     spec = kustomization.spec
     versions = {change.ref: change.version for change in changes if change.action != "skipped"}
     own = (kustomization.kind, kustomization.namespace, kustomization.name)
+    custom = spec.health_check_exprs
     if spec.wait:
         fleeting = {ref_of(m) for m in objects if m.get("kind") == "Job" and _ends(m)}
         refs = [ref for ref in versions if (ref.kind, ref.namespace, ref.name) != own]
-        return frozenset(Target(ref, versions[ref], ref in fleeting) for ref in refs)
+        return frozenset(Target(ref, versions[ref], ref in fleeting, rules_for(ref, custom)) for ref in refs)
     listed = [ObjectRef(c.api_version or DEFAULT_API_VERSION, c.kind, c.namespace, c.name) for c in spec.health_checks]
-    return frozenset(Target(ref, versions.get(ref, 0)) for ref in listed)
+    return frozenset(Target(ref, versions.get(ref, 0), rules=rules_for(ref, custom)) for ref in listed)
 
 
 def judge(unsettled: Mapping[ObjectRef, Health], seconds: float) -> HealthCheckFailed | None:

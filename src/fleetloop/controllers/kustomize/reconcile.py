@@ -23,6 +23,7 @@ from fleetloop.controllers.kustomize.failures import (
     ReconciliationFailed,
 )
 from fleetloop.controllers.kustomize.health import health_targets, judge
+from fleetloop.controllers.kustomize.health_rules import check_rules
 from fleetloop.controllers.kustomize.history import digest_of, recorded
 from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import acting_as, belongs_to
@@ -54,6 +55,7 @@ class Applied:
     started: float
     waiting: Waiting | None
     changed: bool
+    artifact: str = ""  # its digest
 
 
 class KustomizationReconciler:
@@ -69,6 +71,7 @@ class KustomizationReconciler:
         assert isinstance(draft, KustomizationStatus)
         source: Source | None = None
         try:
+            await check_rules(obj.spec.health_check_exprs, self._tools.expressions.check)
             source = find_source(obj, self._tools.sources, self._tools.settings)
             return await self._pass(obj, draft, source, report)
         except Failure as failure:
@@ -105,12 +108,14 @@ class KustomizationReconciler:
                 return self._judge(ks, draft, source, applied, verdict, report)
             if applied.waiting and self._tools.waits.is_waiting(ks.key, token):
                 return applied.waiting
+        elif applied and applied.waiting and self._tools.waits.is_waiting(ks.key, applied.token):
+            await self._cancel_wait(ks, draft, source, applied, report)
         started = time.monotonic()
         objects, digest = await self._build(ks, draft, source, report)
         cluster = acting_as(ks, self._tools.kube, self._tools.settings)
         changes = await self._apply(ks, draft, source, objects, cluster, report)
         waiting = self._wait_for(ks, source, token, changes, objects)
-        applied = self._applied[ks.key] = Applied(token, digest, started, waiting, bool(changes.lines()))
+        applied = self._applied[ks.key] = Applied(token, digest, started, waiting, bool(changes.lines()), source.artifact.digest)
         if waiting is None:
             remove(draft, HEALTHY)
             return self._done(ks, draft, source, applied)
@@ -126,7 +131,7 @@ class KustomizationReconciler:
         wait = self._tools.settings.requeue_dependency
         additive = self._tools.settings.gate("AdditiveCELDependencyCheck")
         try:
-            await check_dependencies(ks, self._tools.find, source.revision, self._tools.evaluate, additive=additive)
+            await check_dependencies(ks, self._tools.find, source.revision, self._tools.expressions.holds, additive=additive)
         except DependencyNotReady as failure:
             message = f"Dependencies do not meet ready condition, retrying in {wait:g}s"
             ready = ks.status.condition("Ready")
@@ -235,9 +240,27 @@ class KustomizationReconciler:
         if not targets:
             return None
         self._tools.live.use({(target.ref.api_version, target.ref.kind) for target in targets})
+        self._tools.live.keep_content({(target.ref.api_version, target.ref.kind) for target in targets if target.rules})
         timeout = timeout_of(ks)
         message = f"Running health checks for revision {source.revision} with a timeout of {duration_text(timeout)}"
-        return Waiting(token, targets, timeout, message)
+        return Waiting(token, targets, timeout, message, not self._tools.settings.gate("DisableFailFastBehavior"))
+
+    async def _cancel_wait(
+        self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied, report: Report
+    ) -> None:
+        """Whatever the gate says, a wait for what is outdated ends at once; the gate makes it a condition of its own."""
+        self._tools.waits.cancel(ks.key)
+        trigger = source.key if applied.artifact != source.artifact.digest else ks.key
+        report.event(
+            "Normal",
+            "Progressing",
+            f"Health checks canceled due to new reconciliation triggered by {trigger}",
+            event_metadata(source),
+        )
+        if self._tools.settings.gate("CancelHealthCheckOnNewRevision"):
+            message, now = f"New reconciliation triggered by {trigger}", utc_now()
+            mark(draft, "Ready", "False", "HealthCheckCanceled", message, generation=ks.metadata.generation, now=now)
+            await report.progress()
 
     def _judge(
         self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied, verdict: Verdict, report: Report

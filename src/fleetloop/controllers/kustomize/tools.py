@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key
-from fleetloop.controllers.kustomize.dependencies import Evaluate
+from fleetloop.controllers.kustomize.expressions import Expressions
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, Sources
 from fleetloop.kube.client import Kube
@@ -54,7 +54,7 @@ class KustomizeTools:
     find: Callable[[Key], Kustomization | None]
     tree_of: TreeOf
     build: Build
-    evaluate: Evaluate
+    expressions: Expressions
     live: LiveObjects
     waits: HealthWaits
     health_of: Callable[[Target], Health]

@@ -16,16 +16,18 @@ from fleetloop.api.old_versions import upgraded
 from fleetloop.build import BuildCache, BuildRequest, EncryptedSecret, build_objects, label_objects, settings_of
 from fleetloop.controllers.kustomize.dependencies import dependents
 from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
+from fleetloop.controllers.kustomize.expressions import Expressions
 from fleetloop.controllers.kustomize.failures import ArtifactFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.failures import ArtifactMissing as NoArtifact
 from fleetloop.controllers.kustomize.failures import ArtifactUnreachable as Unreachable
 from fleetloop.controllers.kustomize.finalize import finalize
+from fleetloop.controllers.kustomize.health_rules import RuleJudge
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler, inventory_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, source_key
 from fleetloop.controllers.kustomize.steps import read_keys, read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools, Owned
-from fleetloop.engine import Engines, EngineSettings, Family
+from fleetloop.engine import Engines, EngineSettings
 from fleetloop.kube.cache import Cache
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject, LiveObjects
@@ -47,7 +49,6 @@ from fleetloop.storage.tarball import UnsafeArchive
 
 STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize-controller; the object's own status is not
 SOURCE_KINDS = ("GitRepository", "OCIRepository", "Bucket", "ExternalArtifact")
-CEL_TIMEOUT = 5.0
 
 
 async def run(tools: Tools, settings: KustomizeSettings) -> None:
@@ -68,6 +69,8 @@ class Wiring:
         self._engines = engines
         self._reader = ArtifactReader(folder, tools.session)
         self._builds = BuildCache()
+        self._expressions = Expressions(engines)
+        self._rules = RuleJudge(self._expressions.evaluate, lambda target: self._waits.observe(target.ref))
         self._owned = Owned()
         self._dampers: dict[Key, Damper] = {}
         self._live = LiveObjects(tools.kube, self._seen, self._disturbed)
@@ -89,7 +92,7 @@ class Wiring:
 
     def jobs(self) -> list[Any]:
         """Coroutines that run for as long as the controller does."""
-        return [self._controller.run(), self._live.run(), *(cache.run() for cache in self._sources.values())]
+        return [self._controller.run(), self._live.run(), self._rules.run(), *(cache.run() for cache in self._sources.values())]
 
     def find(self, key: Key) -> Object | None:
         """The source as last seen."""
@@ -104,7 +107,7 @@ class Wiring:
             find=lambda key: self._controller.cache.get(key.namespace, key.name),
             tree_of=self._tree_of,
             build=self._build,
-            evaluate=self._evaluate,
+            expressions=self._expressions,
             live=self._live,
             waits=self._waits,
             health_of=self._health_of,
@@ -170,6 +173,8 @@ class Wiring:
             return Health("Current", "done and removed") if target.may_vanish else Health("NotFound", "resource not found")
         if live.version < target.version:
             return Health("InProgress", "an older version was seen")
+        if target.rules:
+            return self._rules.health(target, live)
         return live.health
 
     def _disturbed(self, kind: str, error: Exception) -> None:
@@ -213,21 +218,6 @@ class Wiring:
             common.labels if common else None,
             common.annotations if common else None,
         )
-
-    async def _evaluate(self, expression: str, variables: dict[str, Any]) -> bool:
-        answer = await self._engines.call(
-            Family.BUILD,
-            "cel.eval",
-            CEL_TIMEOUT,
-            expressions=[expression],
-            variables=variables,
-            output="bool",
-            checked=True,
-        )
-        result = answer["values"][0]
-        if "error" in result:
-            raise ValueError(result["error"])
-        return bool(result["value"])
 
 
 class _SourceListener:

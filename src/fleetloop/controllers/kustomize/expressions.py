@@ -1,0 +1,42 @@
+"""CEL as this controller asks it of an engine. Which expression means what is known elsewhere."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fleetloop.engine import EngineError, EngineGone, Engines, Family
+
+TIMEOUT = 5.0  # seconds
+
+
+class Expressions:
+    def __init__(self, engines: Engines) -> None:
+        self._engines = engines
+
+    async def check(self, expressions: Sequence[str]) -> list[str]:
+        """What is wrong with the syntax of each, "" for nothing."""
+        try:
+            answer = await self._engines.call(Family.BUILD, "cel.check", TIMEOUT, expressions=expressions, output="bool")
+        except (EngineError, EngineGone) as error:
+            return [str(error)] * len(expressions)
+        errors: list[str] = answer["errors"]
+        return errors
+
+    async def evaluate(self, expressions: Sequence[str], variables: dict[str, Any]) -> list[bool | str]:
+        """Whether each holds, or why that cannot be told."""
+        return await self._evaluate(expressions, variables, checked=False)
+
+    async def holds(self, expression: str, variables: dict[str, Any]) -> bool:
+        """One whose types are checked first. Raises ValueError."""
+        (answer,) = await self._evaluate([expression], variables, checked=True)
+        if isinstance(answer, str):
+            raise ValueError(answer)
+        return answer
+
+    async def _evaluate(self, expressions: Sequence[str], variables: dict[str, Any], *, checked: bool) -> list[bool | str]:
+        try:
+            answer = await self._engines.call(
+                Family.BUILD, "cel.eval", TIMEOUT, expressions=expressions, variables=variables, output="bool", checked=checked
+            )
+        except (EngineError, EngineGone) as error:
+            return [str(error)] * len(expressions)
+        return [value.get("error") or bool(value["value"]) for value in answer["values"]]
