@@ -8,16 +8,9 @@ from fleetloop.engine import EngineError, EngineGone, Engines, EngineTimeout, Fa
 
 
 async def call(engines: Engines, family: Family, verb: str, timeout: float, args: Mapping[str, Any], step: str) -> Any:
-    """The verb's result. Raises BuildError; `step` begins the message where the verb itself cannot say anything.
-
-    When a process dies all its calls fail, and one of them may be to blame. Each is tried again alone, so that the guilty
-    one fails by itself.
-    """
+    """The verb's result. Raises BuildError; `step` begins the message where the verb itself cannot say anything."""
     try:
-        try:
-            return await engines.call(family, verb, timeout, **args)
-        except EngineGone:
-            return await engines.call_alone(family, verb, timeout, **args)
+        return await engines.call_surely(family, verb, timeout, **args)
     except EngineTimeout as late:
         raise BuildError(f"{step}: no result within {timeout:g} s") from late
     except EngineGone as gone:

@@ -1,7 +1,7 @@
 """Client of the Go engines: processes that evaluate what exists only as Go libraries. Decides nothing itself."""
 
 from fleetloop.engine.engines import Engines
-from fleetloop.engine.errors import EngineError, EngineGone, EngineMissing, EngineTimeout
+from fleetloop.engine.errors import EngineError, EngineGone, EngineKilled, EngineMissing, EngineTimeout
 from fleetloop.engine.programs import EngineSettings, Family
 
-__all__ = ["EngineError", "EngineGone", "EngineMissing", "EngineSettings", "EngineTimeout", "Engines", "Family"]
+__all__ = ["EngineError", "EngineGone", "EngineKilled", "EngineMissing", "EngineSettings", "EngineTimeout", "Engines", "Family"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from fleetloop.engine.errors import EngineError, EngineGone, EngineTimeout
+from fleetloop.engine.errors import EngineError, EngineGone, EngineKilled, EngineTimeout
 
 MAX_FRAME = 256 << 20  # bytes; internal/rpc/frame.go holds the same number
 EXIT_MEMORY = 70  # internal/worker/worker.go
@@ -31,6 +31,7 @@ def frame(message: Mapping[str, object], limit: int = MAX_FRAME) -> bytes:
 
 TELLING = ("fatal error:", "panic:", "engine:", "runtime:")
 KEPT_COMPLAINTS = 20  # lines
+FOREIGN_SIGNALS = {signal.SIGKILL, signal.SIGTERM}  # Go code that goes wrong ends by others
 
 
 class Engine:
@@ -48,6 +49,7 @@ class Engine:
         self._leaving: dict[int, asyncio.TimerHandle] = {}  # cancelled calls that have not answered
         self._complaints: deque[str] = deque(maxlen=KEPT_COMPLAINTS)
         self._end: str | None = None  # why the process was or will be gone
+        self._was_killed = False  # by others
 
     @classmethod
     async def start(
@@ -81,7 +83,7 @@ class Engine:
 
     async def _call(self, verb: str, args: Mapping[str, object]) -> Any:
         if self._end is not None:
-            raise EngineGone(self._end)
+            raise self._gone(self._end)
         call_id = next(self._ids)
         message = frame({"id": call_id, "verb": verb, "args": args})
         answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
@@ -155,13 +157,17 @@ class Engine:
             self.kill("the engine wrote an endless line")
 
     def _conclude(self, code: int) -> None:
-        self._end = self._end or ended(code, self._complaints)
+        if self._end is None:
+            self._end, self._was_killed = ended(code, self._complaints), -code in FOREIGN_SIGNALS
         for timer in self._leaving.values():
             timer.cancel()
         self._leaving.clear()
         for call in self._calls.values():
             if not call.done():
-                call.set_exception(EngineGone(self._end))
+                call.set_exception(self._gone(self._end))
+
+    def _gone(self, why: str) -> EngineGone:
+        return EngineKilled(why) if self._was_killed else EngineGone(why)
 
     def _abandon(self, call_id: int) -> None:
         if not self.is_usable:

@@ -1,14 +1,17 @@
 """The engine processes of one program of ours: each started on first need, ended when idle, started again when it died."""
 
 import asyncio
+import contextlib
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from fleetloop.engine.client import Engine
-from fleetloop.engine.errors import EngineGone
+from fleetloop.engine.errors import EngineGone, EngineKilled
 from fleetloop.engine.programs import EngineSettings, Family, command_of, environment_of
+
+TRIES_ALONE = 4  # of a call whose own process is killed: not for ever, since the kernel kills for want of memory too
 
 
 class Engines:
@@ -47,6 +50,20 @@ class Engines:
             return await engine.call(verb, timeout, **args)
         finally:
             self._watch_idleness(family)
+
+    async def call_surely(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
+        """As `call`, outliving the death of its process: when a process dies all its calls fail, and one may be to blame.
+
+        Each is tried again alone, so that the guilty one fails by itself. A signal from outside is nobody's fault: the call
+        is tried again too. `timeout` is for each try.
+        """
+        try:
+            return await self.call(family, verb, timeout, **args)
+        except EngineGone:
+            for _ in range(TRIES_ALONE - 1):
+                with contextlib.suppress(EngineKilled):
+                    return await self.call_alone(family, verb, timeout, **args)
+            return await self.call_alone(family, verb, timeout, **args)
 
     async def call_alone(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
         """As `call`, in a process of its own: for what was in flight when a process died, innocent or not."""

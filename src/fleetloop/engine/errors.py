@@ -13,5 +13,9 @@ class EngineGone(Exception):
     """The process ended during the call, perhaps through another call's fault. The same call may succeed later."""
 
 
+class EngineKilled(EngineGone):
+    """A signal from outside ended the process: no call was to blame, or one for which the kernel ran out of memory."""
+
+
 class EngineMissing(Exception):
     """The program is not installed. Nothing will help but building it."""

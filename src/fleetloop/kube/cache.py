@@ -9,14 +9,15 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Expired, NotFound, Unreachable
+from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.objects import Manifest, version_of
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 Name = tuple[str, str]  # namespace, name
 FIRST_RETRY, LAST_RETRY = 0.2, 15.0
-QUIET_RESTART = 300.0  # a stream without even a bookmark for so long is dead
+BUSY = {429, 500, 503}  # the watch goes on from where it was
+QUIET = 100.0  # seconds; the server sends a bookmark after 60 to 75, so a stream that is silent for longer is dead
 
 
 class Listener(Protocol[T_contra]):
@@ -42,7 +43,9 @@ class Cache(Generic[T]):
         *,
         namespace: str = "",
         label_selector: str = "",
+        quiet: float = QUIET,
     ) -> None:
+        """`quiet`: a stream without even a bookmark for so many seconds is opened again."""
         self.kind = kind
         self.api_version = api_version
         self.synced = asyncio.Event()
@@ -50,6 +53,7 @@ class Cache(Generic[T]):
         self._decode = decode
         self._listener = listener
         self._scope = (namespace, label_selector)
+        self._quiet = quiet
         self._objects: dict[Name, T] = {}
         self._versions: dict[Name, int] = {}
 
@@ -67,20 +71,16 @@ class Cache(Generic[T]):
         pause, version = FIRST_RETRY, ""
         while True:
             try:
-                if not version:
-                    version = await self._list()
-                    pause = FIRST_RETRY
+                version = version or await self._list()
                 async with asyncio.timeout(None) as patience:
                     async for event_version in self._watch(version, patience):
                         version, pause = event_version, FIRST_RETRY
-            except Expired:
-                version = ""
             except (ApiError, Unreachable, TimeoutError) as error:
-                if isinstance(error, NotFound):
-                    version = ""
+                if isinstance(error, ApiError) and error.status not in BUSY:
+                    version = ""  # too old, from the future of another server, or the kind went: list again
                 self._listener.disturbed(error)
-                await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # back-off: the server gives no event to wait for
-                pause = min(pause * 2, LAST_RETRY)
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # the server gives no event to wait for
+            pause = min(pause * 2, LAST_RETRY)
 
     async def _list(self) -> str:
         items, version = await self._kube.list_with_version(self.api_version, self.kind, *self._scope)
@@ -94,9 +94,9 @@ class Cache(Generic[T]):
 
     async def _watch(self, version: str, patience: asyncio.Timeout) -> AsyncIterator[str]:
         loop = asyncio.get_running_loop()
-        patience.reschedule(loop.time() + QUIET_RESTART)
+        patience.reschedule(loop.time() + self._quiet)
         async for event in self._kube.watch(self.api_version, self.kind, *self._scope, resource_version=version):
-            patience.reschedule(loop.time() + QUIET_RESTART)
+            patience.reschedule(loop.time() + self._quiet)
             if event.type == "DELETED":
                 self._drop(name_of(event.object))
             elif event.type != "BOOKMARK":

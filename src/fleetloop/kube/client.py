@@ -21,7 +21,9 @@ from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 PAGE = 500
 POOL = 64
 REQUEST_TIMEOUT = 60.0
-THROTTLED_TRIES = 10  # a server that says 429 says when to come again; client-go tries as often
+METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
+THROTTLED_TRIES = 10  # a server that says 429, or 503 and when to come again; client-go tries as often
+LONGEST_PAUSE = 30.0  # seconds, whatever Retry-After says
 PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
@@ -50,13 +52,15 @@ class Preview:
 class Kube:
     """One identity at one API server. Use as an async context manager; `acting_as` shares the pool.
 
-    Every call raises ApiError (see kube.errors) for an answer that is a refusal, and Unreachable when none came.
+    Every call raises ApiError (see kube.errors) for an answer that is a refusal, and Unreachable when none came or not all of it.
+    After Unreachable and after a status of 500 or more nobody knows whether a write was done.
     """
 
     def __init__(self, connection: Connection, field_manager: str = "fleetloop", user_agent: str = "fleetloop") -> None:
         self.connection = connection
         self.field_manager = field_manager
         self._user_agent = user_agent
+        self._listed_as = "application/json"
         self._session: aiohttp.ClientSession | None = None
         self._discovery = Discovery(self._fetch_discovery)
 
@@ -81,6 +85,12 @@ class Kube:
     def managing_as(self, field_manager: str) -> "Kube":
         return self._sharing(self.connection, field_manager)
 
+    def metadata_only(self) -> "Kube":
+        """Lists and watches bring nothing but metadata."""
+        other = self._sharing(self.connection, self.field_manager)
+        other._listed_as = METADATA
+        return other
+
     async def get(self, ref: ObjectRef) -> Manifest:
         return await self._call("GET", await self._path(ref))
 
@@ -104,7 +114,7 @@ class Kube:
         params = _selectors(label_selector, field_selector) | {"limit": str(PAGE)}
         items: Manifests = []
         while True:
-            page = await self._call("GET", resource.path(namespace), params=params)
+            page = await self._call("GET", resource.path(namespace), params=params, accept=self._listed_as)
             items += [{"apiVersion": api_version, "kind": kind, **item} for item in page.get("items") or []]
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
@@ -125,9 +135,9 @@ class Kube:
         params = _selectors(label_selector, field_selector) | {"watch": "true", "allowWatchBookmarks": "true"}
         if resource_version:
             params["resourceVersion"] = resource_version
-        async with self._send("GET", resource.path(namespace), params=params) as response:
+        async with self._send("GET", resource.path(namespace), params=params, accept=self._listed_as) as response:
             async for line in _lines(response.content):
-                event = orjson.loads(line)
+                event = _parsed(line, "GET", resource.path(namespace))
                 if event["type"] == "ERROR":
                     raise error_of(int(event["object"].get("code") or 500), event["object"])
                 yield WatchEvent(event["type"], event["object"])
@@ -158,7 +168,8 @@ class Kube:
             self._send("PATCH", path, params=params, body=manifest, content_type=PATCH_TYPES["apply"]) as response,
         ):
             answered = parsedate_to_datetime(response.headers["Date"])
-            return Preview(orjson.loads(await response.read()), answered - timedelta(seconds=time.monotonic() - started))
+            seen = _parsed(await response.read(), "PATCH", path)
+            return Preview(seen, answered - timedelta(seconds=time.monotonic() - started))
 
     async def patch(
         self,
@@ -239,7 +250,7 @@ class Kube:
             _bounded(REQUEST_TIMEOUT, method, path),
             self._send(method, path, params=params, body=body, content_type=content_type, accept=accept) as response,
         ):
-            decoded = orjson.loads(await response.read())
+            decoded = _parsed(await response.read(), method, path)
             return decoded if isinstance(decoded, dict) else {"value": decoded}
 
     @contextlib.asynccontextmanager
@@ -261,27 +272,43 @@ class Kube:
         if body is not None:
             headers.append(("Content-Type", content_type))
             data = orjson.dumps(body)
-        for attempt in range(THROTTLED_TRIES):
-            with _translated(method, path):
-                response = await self._session.request(
-                    method,
-                    self.connection.server + path,
-                    params=params,
-                    data=data,
-                    headers=headers,
-                    server_hostname=self.connection.tls_server_name or None,
-                    proxy=self.connection.proxy or None,
-                    allow_redirects=False,
-                )
-            if response.status != 429 or attempt == THROTTLED_TRIES - 1:
-                break
-            response.release()
-            await asyncio.sleep(float(response.headers.get("Retry-After") or 1))
+        async with _bounded(REQUEST_TIMEOUT, method, path):  # to the answer's head: a watch goes on for ever
+            for attempt in range(THROTTLED_TRIES):
+                with _translated(method, path):
+                    response = await self._session.request(
+                        method,
+                        self.connection.server + path,
+                        params=params,
+                        data=data,
+                        headers=headers,
+                        server_hostname=self.connection.tls_server_name or None,
+                        proxy=self.connection.proxy or None,
+                        allow_redirects=False,
+                    )
+                pause = pause_of(response.status, response.headers.get("Retry-After"))
+                if pause is None or attempt == THROTTLED_TRIES - 1:
+                    break
+                response.release()
+                await asyncio.sleep(pause)
         async with response:
             with _translated(method, path):
                 if response.status >= 400 and not accept_errors:
                     raise error_of(response.status, _decoded(await response.read()))
                 yield response
+
+
+def pause_of(status: int, retry_after: str | None) -> float | None:
+    """Seconds until the same request may be sent again, None when that is not for the client to decide.
+
+    Both are said before anything is done; but only with a time is 503 an offer. A date instead of seconds is legal and used by
+    nobody: a second then.
+    """
+    if status != 429 and not (status == 503 and retry_after):
+        return None
+    try:
+        return min(max(float(retry_after or 1), 0.0), LONGEST_PAUSE)
+    except ValueError:
+        return 1.0
 
 
 @contextlib.asynccontextmanager
@@ -299,6 +326,14 @@ def _translated(method: str, path: str) -> Iterator[None]:
         yield
     except (aiohttp.ClientError, ConnectionError) as error:
         raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
+
+
+def _parsed(body: bytes, method: str, path: str) -> Any:
+    """What was cut short on the way is no answer."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Unreachable(f"{method} {path}: the answer is no whole JSON document") from error
 
 
 def _decoded(body: bytes) -> Any:

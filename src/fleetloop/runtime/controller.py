@@ -117,7 +117,7 @@ class Controller(Generic[T]):
         self._also = also
         self._failures: dict[Key, int] = {}
         self._event_stored: dict[Key, float] = {}
-        self._unsaved: dict[Key, Status] = {}  # of passes that have just begun to wait
+        self._unsaved: dict[Key, Status] = {}  # of passes that have begun to wait, until a save succeeds
         self.cache: Cache[T] = Cache(
             kube,
             kind.api_version,
@@ -140,6 +140,10 @@ class Controller(Generic[T]):
 
     def changed(self, old: T | None, new: T | None) -> None:
         """The watch's word: a pass follows a new generation, a new request, a deletion, an appearance."""
+        if old and new and old.metadata.uid != new.metadata.uid:  # a watch that was interrupted missed the end of the old one
+            self.changed(old, None)
+            self.changed(None, new)
+            return
         if new is None:
             if old is not None:
                 self._forget(old.key)
@@ -183,8 +187,10 @@ class Controller(Generic[T]):
         """The one place that catches everything: a bug, or an API server that is away, becomes back-off."""
         try:
             await self._pass(obj)
-        except NotFound:
-            self._forget(obj.key)  # deleted while we worked
+        except NotFound as error:
+            if self.cache.get(obj.namespace, obj.name):  # gone only when the watch says so
+                logger().debug("not found", error=str(error))
+                self._back_off(obj.key)
         except (ApiError, Unreachable) as error:
             logger().error("Reconciler error", error=str(error))
             self._back_off(obj.key)
@@ -193,7 +199,7 @@ class Controller(Generic[T]):
             self._back_off(obj.key)
 
     async def _pass(self, obj: T) -> None:
-        unsaved = self._unsaved.pop(obj.key, None)
+        unsaved = self._unsaved.get(obj.key)
         draft: Status = copy.copy(obj.status)  # type: ignore[attr-defined]  # every kind with a loop has a status
         if unsaved:
             unsaved.conditions = merged(draft, unsaved, self._reconciler.owned_conditions)
@@ -268,6 +274,7 @@ class Controller(Generic[T]):
     async def _save(self, obj: T, draft: Status) -> None:
         """Also renews the base of the next save in the same pass."""
         saved = await save_status(self._kube, obj, draft, self._reconciler.owned_conditions)
+        self._unsaved.pop(obj.key, None)  # the draft was made from it
         if saved:
             self.cache.keep(saved)
             fresh = decoded(self._struct, saved)
@@ -307,8 +314,7 @@ def _wakes(old: Object, new: Object) -> bool:
     """Label and other annotation edits do not trigger a pass."""
     requested_before = old.metadata.annotations.get(names.REQUESTED_AT)
     return (
-        old.metadata.uid != new.metadata.uid
-        or old.metadata.generation != new.metadata.generation
+        old.metadata.generation != new.metadata.generation
         or old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
         or requested_before != new.metadata.annotations.get(names.REQUESTED_AT)
     )

@@ -45,27 +45,36 @@ class LeaderLease:
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Waits until we lead, then renews while the body runs. Raises LeaseLost into it."""
-        while not await self._try_once():  # noqa: ASYNC110  # the protocol is to ask again after a while
-            await asyncio.sleep(self._settings.retry_period)
+        acquired = await self._until_taken()
         logger().info(f"successfully acquired lease {self._ref.namespace}/{self._ref.name}")
         try:
             async with asyncio.TaskGroup() as group:
-                renewal = group.create_task(self._renew())
+                renewal = group.create_task(self._renew(acquired))
                 yield
                 renewal.cancel()
         finally:
             if self._settings.release_on_cancel:
                 await asyncio.shield(self._release())  # a successor need not wait for the lease to expire
 
-    async def _renew(self) -> None:
-        loop = asyncio.get_running_loop()
-        renewed = loop.time()
+    async def _until_taken(self) -> float:
+        """Gives the time, by the loop's clock, from which the lease counts: before the request was sent, as the others may see it
+        stored at once."""
         while True:
-            await asyncio.sleep(self._settings.retry_period)
+            asked = asyncio.get_running_loop().time()
             if await self._try_once():
-                renewed = loop.time()
-            elif loop.time() - renewed > self._settings.renew_deadline:
-                raise LeaseLost(f"lease {self._ref.name} was not renewed for {self._settings.renew_deadline:g}s")
+                return asked
+            await asyncio.sleep(self._settings.retry_period)
+
+    async def _renew(self, renewed: float) -> None:
+        """A server that does not answer must not keep us leading: the deadline holds for requests under way too."""
+        deadline = self._settings.renew_deadline
+        while True:
+            try:
+                async with asyncio.timeout_at(renewed + deadline):
+                    await asyncio.sleep(self._settings.retry_period)
+                    renewed = await self._until_taken()
+            except TimeoutError as error:
+                raise LeaseLost(f"lease {self._ref.name} was not renewed for {deadline:g}s") from error
 
     async def _try_once(self) -> bool:
         try:

@@ -15,7 +15,7 @@ class Expressions:
     async def check(self, expressions: Sequence[str]) -> list[str]:
         """What is wrong with the syntax of each, "" for nothing."""
         try:
-            answer = await self._engines.call(Family.BUILD, "cel.check", TIMEOUT, expressions=expressions, output="bool")
+            answer = await self._engines.call_surely(Family.BUILD, "cel.check", TIMEOUT, expressions=expressions, output="bool")
         except (EngineError, EngineGone) as error:
             return [str(error)] * len(expressions)
         errors: list[str] = answer["errors"]
@@ -34,7 +34,7 @@ class Expressions:
 
     async def _evaluate(self, expressions: Sequence[str], variables: dict[str, Any], *, checked: bool) -> list[bool | str]:
         try:
-            answer = await self._engines.call(
+            answer = await self._engines.call_surely(
                 Family.BUILD, "cel.eval", TIMEOUT, expressions=expressions, variables=variables, output="bool", checked=checked
             )
         except (EngineError, EngineGone) as error:

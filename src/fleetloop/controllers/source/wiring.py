@@ -42,7 +42,7 @@ def _git_repositories(
 ) -> Controller[GitRepository]:
     async def select_versions(wanted: str, versions: Sequence[str]) -> Sequence[str]:
         arguments = {"range": wanted, "versions": list(versions), "parse": "dotted"}
-        found = await engines.call(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
+        found = await engines.call_surely(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
         return [str(version) for version in found["matches"]]
 
     ssh = git.SshAlgorithms(settings.ssh_key_exchange, settings.ssh_host_key)
