@@ -18,6 +18,7 @@ BIN = ROOT / "src" / "fleetloop" / "_bin"
 KUBERNETES = "v1.36.3"
 PROGRAMS = {  # name -> (module folder, package, extra linker flags)
     "fleetloop-engine-build": ("engine", "./cmd/build", ""),
+    "fleetloop-engine-helm": ("engine", "./cmd/helm", ""),
     "fleetloop-engine-sops": ("engine", "./cmd/sops", ""),
     "fleetloop-cluster": (
         "cluster",

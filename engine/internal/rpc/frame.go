@@ -12,11 +12,22 @@ import (
 // MaxFrame bounds one frame either way, in bytes. The parent holds the same number.
 const MaxFrame = 256 << 20
 
-// Request is a call, or, with Verb "cancel", the wish to end the call of that ID.
+// Request is a call, or, with Verb "cancel", the wish to end the call of that ID, or, with Verb "answer", what the parent says
+// to the question of that ID.
 type Request struct {
-	ID   uint64          `json:"id"`
-	Verb string          `json:"verb"`
-	Args json.RawMessage `json:"args,omitempty"`
+	ID     uint64          `json:"id"`
+	Verb   string          `json:"verb"`
+	Args   json.RawMessage `json:"args,omitempty"`
+	Result json.RawMessage `json:"result,omitempty"`
+	Error  string          `json:"error,omitempty"`
+}
+
+// Question is a call the other way: the verb that serves call ID needs something that only the parent can do.
+type Question struct {
+	ID       uint64 `json:"id"`
+	Question uint64 `json:"question"` // the ID of its answer
+	Verb     string `json:"verb"`
+	Args     any    `json:"args,omitempty"`
 }
 
 // Reply has a result or an error, never both.

@@ -62,8 +62,10 @@ type Server struct {
 	writing sync.Mutex
 	out     io.Writer
 
-	mu      sync.Mutex
-	cancels map[uint64]context.CancelFunc
+	mu        sync.Mutex
+	cancels   map[uint64]context.CancelFunc
+	questions map[uint64]chan Request // open ones, by their answer's ID
+	asked     uint64
 }
 
 // NewServer runs at most `parallel` verbs at a time; further calls wait for a slot.
@@ -74,6 +76,8 @@ func NewServer(verbs map[string]Handler, parallel int, out io.Writer) *Server {
 		started: make(chan struct{}, 1),
 		out:     out,
 		cancels: map[uint64]context.CancelFunc{},
+
+		questions: map[uint64]chan Request{},
 	}
 }
 
@@ -111,6 +115,13 @@ func (s *Server) accept(ctx context.Context, request Request) {
 	if request.Verb == "cancel" {
 		if cancel, ok := s.cancels[request.ID]; ok {
 			cancel()
+		}
+		return
+	}
+	if request.Verb == "answer" {
+		if question, ok := s.questions[request.ID]; ok {
+			delete(s.questions, request.ID)
+			question <- request // buffered: one answer a question
 		}
 		return
 	}
@@ -159,7 +170,61 @@ func (s *Server) run(ctx context.Context, request Request) (result json.RawMessa
 			debug.PrintStack()
 		}
 	}()
-	return handler(ctx, request.Args)
+	return handler(context.WithValue(ctx, asker{}, asker{s, request.ID}), request.Args)
+}
+
+// asker is how a verb reaches the parent that called it.
+type asker struct {
+	server *Server
+	call   uint64
+}
+
+// Ask puts a question to the parent of the call that ctx belongs to, and waits for the answer. The slot of the call is free
+// meanwhile: what the world takes its time for must not keep other calls waiting.
+func Ask[Result any](ctx context.Context, verb string, args any) (Result, error) {
+	var result Result
+	self, ok := ctx.Value(asker{}).(asker)
+	if !ok {
+		return result, errors.New("no parent to ask")
+	}
+	answer, err := self.server.ask(ctx, self.call, verb, args)
+	if err != nil {
+		return result, err
+	}
+	if answer.Error != "" {
+		return result, errors.New(answer.Error)
+	}
+	if len(answer.Result) == 0 {
+		return result, nil
+	}
+	return result, json.Unmarshal(answer.Result, &result)
+}
+
+func (s *Server) ask(ctx context.Context, call uint64, verb string, args any) (Request, error) {
+	reply := make(chan Request, 1)
+	s.mu.Lock()
+	s.asked++
+	id := s.asked
+	s.questions[id] = reply
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		delete(s.questions, id)
+		s.mu.Unlock()
+	}()
+	body, err := encode(Question{ID: call, Question: id, Verb: verb, Args: args})
+	if err != nil {
+		return Request{}, err
+	}
+	s.write(body)
+	<-s.slots
+	defer func() { s.slots <- struct{}{} }()
+	select {
+	case answer := <-reply:
+		return answer, nil
+	case <-ctx.Done():
+		return Request{}, ctx.Err()
+	}
 }
 
 func (s *Server) answer(reply Reply) {
@@ -170,6 +235,10 @@ func (s *Server) answer(reply Reply) {
 	if err != nil {
 		body, _ = encode(Reply{ID: reply.ID, Error: err.Error()})
 	}
+	s.write(body)
+}
+
+func (s *Server) write(body []byte) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	_ = WriteFrame(s.out, body) // a parent that is gone closes our input too

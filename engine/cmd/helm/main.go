@@ -1,0 +1,24 @@
+// Command helm is the engine for Helm charts and releases. A program of its own: it is paid for only where releases are.
+package main
+
+import (
+	"fleetloop.dev/engine/internal/release"
+	"fleetloop.dev/engine/internal/rpc"
+	"fleetloop.dev/engine/internal/worker"
+)
+
+func main() {
+	worker.Main(map[string]rpc.Handler{
+		"helm.chart":     rpc.Verb(release.Inspect),
+		"helm.history":   rpc.Verb(release.History),
+		"helm.install":   rpc.Verb(release.Install),
+		"helm.manifest":  rpc.Verb(release.Manifest),
+		"helm.render":    rpc.Verb(release.Render),
+		"helm.rollback":  rpc.Verb(release.Rollback),
+		"helm.test":      rpc.Verb(release.RunTests),
+		"helm.uninstall": rpc.Verb(release.Uninstall),
+		"helm.unlock":    rpc.Verb(release.Unlock),
+		"helm.upgrade":   rpc.Verb(release.Upgrade),
+		"helm.values":    rpc.Verb(release.MergeValues),
+	})
+}

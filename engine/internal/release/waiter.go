@@ -1,0 +1,95 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"helm.sh/helm/v4/pkg/kube"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"fleetloop.dev/engine/internal/rpc"
+)
+
+// Wait is what the parent is asked: to answer when all objects are as the mode wants them, with an error when they cannot be or
+// the time is over.
+type Wait struct {
+	Mode    string   `json:"mode"`    // ready, jobs (ready, Jobs complete), deleted, hook (Jobs and Pods done)
+	Seconds float64  `json:"seconds"` // at most
+	Objects []Object `json:"objects"`
+}
+
+// Object names one object; Version is the resourceVersion it must at least have.
+type Object struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Namespace  string `json:"namespace"`
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+}
+
+// waitingClient is Helm's client with our waiter, and without the request by which Helm sees whether the server is there.
+type waitingClient struct {
+	*kube.Client
+	ctx context.Context
+}
+
+func (c waitingClient) IsReachable() error { return nil }
+
+func (c waitingClient) GetWaiter(strategy kube.WaitStrategy) (kube.Waiter, error) {
+	return waiter{c.ctx, strategy == kube.HookOnlyStrategy}, nil
+}
+
+func (c waitingClient) GetWaiterWithOptions(strategy kube.WaitStrategy, _ ...kube.WaitOption) (kube.Waiter, error) {
+	return c.GetWaiter(strategy)
+}
+
+// waiter blocks a goroutine while the parent watches.
+type waiter struct {
+	ctx       context.Context
+	hooksOnly bool
+}
+
+func (w waiter) Wait(resources kube.ResourceList, timeout time.Duration) error {
+	return w.unlessHooksOnly("ready", resources, timeout)
+}
+
+func (w waiter) WaitWithJobs(resources kube.ResourceList, timeout time.Duration) error {
+	return w.unlessHooksOnly("jobs", resources, timeout)
+}
+
+func (w waiter) WaitForDelete(resources kube.ResourceList, timeout time.Duration) error {
+	return w.unlessHooksOnly("deleted", resources, timeout)
+}
+
+func (w waiter) WatchUntilReady(resources kube.ResourceList, timeout time.Duration) error {
+	return w.until("hook", resources, timeout)
+}
+
+func (w waiter) unlessHooksOnly(mode string, resources kube.ResourceList, timeout time.Duration) error {
+	if w.hooksOnly {
+		return nil
+	}
+	return w.until(mode, resources, timeout)
+}
+
+func (w waiter) until(mode string, resources kube.ResourceList, timeout time.Duration) error {
+	wait := Wait{Mode: mode, Seconds: timeout.Seconds(), Objects: []Object{}}
+	for _, info := range resources {
+		kind := info.Mapping.GroupVersionKind
+		version := ""
+		if accessor, err := meta.Accessor(info.Object); err == nil {
+			version = accessor.GetResourceVersion()
+		}
+		apiVersion, name := kind.ToAPIVersionAndKind()
+		wait.Objects = append(wait.Objects, Object{apiVersion, name, info.Namespace, info.Name, version})
+	}
+	if len(wait.Objects) == 0 {
+		return nil
+	}
+	_, err := rpc.Ask[struct{}](w.ctx, "wait", wait)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("canceled")
+	}
+	return err
+}
