@@ -1,5 +1,36 @@
-"""Secret data to credential values. Where they are used is others' business."""
+"""Secret data and identities to credential values. Where they are used is others' business.
 
+Tokens of clouds: `azure_token`, `gcp_token`, `aws_credentials`; of a GitHub App: `installation_token`; kept by a `TokenCache`.
+"""
+
+from fleetloop.auth.aws import AwsCredentials, aws_credentials
+from fleetloop.auth.azure import DEVOPS_SCOPE, azure_token
+from fleetloop.auth.codecommit import NotCodeCommit
+from fleetloop.auth.errors import IdentityError, SdkMissing
+from fleetloop.auth.gcp import gcp_token
 from fleetloop.auth.git_credentials import GitAccess, InvalidSecret, ProxyAccess, git_access, has_github_app, proxy_access
+from fleetloop.auth.identity import OWN_IDENTITY, WorkloadIdentity
+from fleetloop.auth.tokens import CacheObserver, Subject, Token, TokenCache
 
-__all__ = ["GitAccess", "InvalidSecret", "ProxyAccess", "git_access", "has_github_app", "proxy_access"]
+__all__ = [
+    "DEVOPS_SCOPE",
+    "OWN_IDENTITY",
+    "AwsCredentials",
+    "CacheObserver",
+    "GitAccess",
+    "IdentityError",
+    "InvalidSecret",
+    "NotCodeCommit",
+    "ProxyAccess",
+    "SdkMissing",
+    "Subject",
+    "Token",
+    "TokenCache",
+    "WorkloadIdentity",
+    "aws_credentials",
+    "azure_token",
+    "gcp_token",
+    "git_access",
+    "has_github_app",
+    "proxy_access",
+]

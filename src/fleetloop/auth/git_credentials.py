@@ -49,7 +49,7 @@ def has_github_app(data: SecretData) -> bool:
 
 def proxy_access(data: SecretData) -> ProxyAccess:
     """From a Secret with `address`, and `username` and `password` where the proxy wants them. Raises InvalidSecret."""
-    address = _text(data, "address").strip()
+    address = text_of(data, "address").strip()
     if not address:
         raise InvalidSecret("'address' is required")
     if len(address) > _LONGEST_PROXY_ADDRESS:
@@ -63,20 +63,20 @@ def proxy_access(data: SecretData) -> ProxyAccess:
     if parts.scheme not in _PROXY_SCHEMES or not host or not address.isprintable() or " " in address:
         raise malformed
     host = f"[{host}]" if ":" in host else host
-    username, password = _text(data, "username") or parts.username or "", _text(data, "password") or parts.password or ""
+    username, password = text_of(data, "username") or parts.username or "", text_of(data, "password") or parts.password or ""
     return ProxyAccess(f"{parts.scheme}://{host}" + (f":{port}" if port else ""), username, password)
 
 
 def _ssh_access(data: SecretData) -> GitAccess:
     return GitAccess(
         identity=data.get("identity", b""),
-        passphrase=_text(data, "password"),
+        passphrase=text_of(data, "password"),
         known_hosts=data.get("known_hosts", b""),
     )
 
 
 def _http_access(data: SecretData, user_in_url: bool) -> GitAccess:
-    token, username, password = (_text(data, key) for key in ("bearerToken", "username", "password"))
+    token, username, password = (text_of(data, key) for key in ("bearerToken", "username", "password"))
     if token and user_in_url:
         raise InvalidSecret("basic auth and bearer token cannot be set at the same time")
     if password and not username and not token:
@@ -94,7 +94,8 @@ def _http_access(data: SecretData, user_in_url: bool) -> GitAccess:
     )
 
 
-def _text(data: SecretData, key: str) -> str:
+def text_of(data: SecretData, key: str) -> str:
+    """A value as text, "" when absent. Raises InvalidSecret."""
     try:
         return data.get(key, b"").decode()
     except UnicodeDecodeError:

@@ -1,0 +1,34 @@
+"""TLS as Secrets describe it: certificates beside the system's, and a client certificate. Verification is always on."""
+
+import os
+import ssl
+import tempfile
+from pathlib import Path
+
+from fleetloop.auth.git_credentials import InvalidSecret
+
+
+def tls_context(ca: bytes = b"", client_cert: bytes = b"", client_key: bytes = b"") -> ssl.SSLContext:
+    """Blocking. Raises InvalidSecret."""
+    context = ssl.create_default_context()
+    try:
+        if ca:
+            context.load_verify_locations(cadata=ca.decode())
+    except (ssl.SSLError, ValueError):
+        raise InvalidSecret("'ca.crt' holds no certificate in PEM form") from None
+    if client_cert:
+        _load_pair(context, client_cert, client_key)
+    return context
+
+
+def _load_pair(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
+    """OpenSSL takes a pair from a file alone."""
+    descriptor, name = tempfile.mkstemp(prefix="fleetloop-tls-")  # mode 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(certificate + b"\n" + key)
+        context.load_cert_chain(name, password=b"")  # an encrypted key fails; nobody is asked for a passphrase
+    except (ssl.SSLError, ValueError):
+        raise InvalidSecret("'tls.crt' and 'tls.key' are no certificate and key in PEM form that belong together") from None
+    finally:
+        Path(name).unlink(missing_ok=True)
