@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetloop.engine import EngineError, EngineGone, EngineTimeout
+from fleetloop.engine import AnswerRefused, EngineError, EngineGone, EngineTimeout
 from fleetloop.engine.client import Engine
 
 ROOT = Path(__file__).parents[2]
@@ -87,3 +87,34 @@ async def test_no_process_is_left() -> None:
         await engine.call("echo", 10)
     with pytest.raises(ProcessLookupError):
         os.kill(engine.pid, 0)
+
+
+async def test_a_verb_may_ask_its_caller() -> None:
+    async def answer(verb: str, args: object) -> object:
+        if args == {"n": 2}:
+            raise AnswerRefused("not today")
+        return [verb, args]
+
+    async with stubborn() as engine:
+        assert await engine.call("ask", 10, answer, n=1) == [7, ["more", {"n": 1}], None]
+        assert await engine.call("ask", 10, answer, n=2) == [7, None, "not today"]
+        assert await engine.call("ask", 10, n=1) == [7, None, "nobody is here to answer"]
+
+
+async def test_a_question_does_not_outlive_its_process() -> None:
+    asked, dropped = asyncio.Event(), asyncio.Event()
+
+    async def answer(_: str, __: object) -> None:
+        asked.set()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            dropped.set()
+
+    async with stubborn() as engine:
+        call = asyncio.ensure_future(engine.call("ask", 30, answer))
+        await asyncio.wait_for(asked.wait(), 10)
+        engine.kill("it was killed")
+        with pytest.raises(EngineGone, match="it was killed"):
+            await call
+        await asyncio.wait_for(dropped.wait(), 10)

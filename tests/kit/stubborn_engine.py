@@ -14,7 +14,9 @@ def answer(reply: dict[str, Any]) -> None:
 
 def main() -> None:
     """Verbs: `echo`; `hang` answers nothing, not even a cancel; `die` ends with exit code args.code, after args.last words;
-    `hang-once` is answered only where the diary, a file named as argument, has it already."""
+    `ask` puts a question and gives back what was answered; `hang-once` is answered only where the diary, a file named as
+    argument, has it already."""
+    asker = 0
     diary = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     while head := sys.stdin.buffer.read(4):
         call = json.loads(sys.stdin.buffer.read(int.from_bytes(head)))
@@ -41,6 +43,11 @@ def main() -> None:
             case "die":
                 print(args["last"], file=sys.stderr, flush=True)
                 sys.exit(args["code"])
+            case "ask":
+                answer({"id": call["id"], "question": 7, "verb": "more", "args": args})
+                asker = call["id"]
+            case "answer":
+                answer({"id": asker, "result": [call["id"], call.get("result"), call.get("error")]})
             case "cancel" | "hang":
                 pass
 

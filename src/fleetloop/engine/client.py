@@ -8,12 +8,12 @@ import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
 
-from fleetloop.engine.errors import EngineError, EngineGone, EngineKilled, EngineTimeout
+from fleetloop.engine.errors import AnswerRefused, EngineError, EngineGone, EngineKilled, EngineTimeout
 
 MAX_FRAME = 256 << 20  # bytes; internal/rpc/frame.go holds the same number
 EXIT_MEMORY = 70  # internal/worker/worker.go
@@ -27,6 +27,18 @@ def frame(message: Mapping[str, object], limit: int = MAX_FRAME) -> bytes:
     if len(body) > limit:
         raise EngineError(f"call of {len(body)} bytes is larger than the limit of {limit}")
     return len(body).to_bytes(4) + body
+
+
+Answer = Callable[[str, Any], Awaitable[Any]]  # what is asked, its arguments
+
+
+async def _answer_to(question: dict[str, Any], answer: Answer | None) -> dict[str, Any]:
+    if answer is None:
+        return {"error": "nobody is here to answer"}
+    try:
+        return {"result": await answer(question["verb"], question.get("args"))}
+    except AnswerRefused as refused:
+        return {"error": str(refused)}
 
 
 TELLING = ("fatal error:", "panic:", "engine:", "runtime:")
@@ -45,7 +57,7 @@ class Engine:
         self._process, self._grace = process, grace
         self._slots = asyncio.Semaphore(in_flight)
         self._ids = itertools.count(1)
-        self._calls: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._calls: dict[int, asyncio.Queue[dict[str, Any] | EngineGone]] = {}  # what the process says to each
         self._leaving: dict[int, asyncio.TimerHandle] = {}  # cancelled calls that have not answered
         self._complaints: deque[str] = deque(maxlen=KEPT_COMPLAINTS)
         self._end: str | None = None  # why the process was or will be gone
@@ -73,32 +85,54 @@ class Engine:
     def is_idle(self) -> bool:
         return not self._calls and not self._leaving
 
-    async def call(self, verb: str, timeout: float, **args: object) -> Any:
-        """The verb's result. Raises EngineError (it refused), EngineTimeout after `timeout` seconds, EngineGone."""
+    async def call(self, verb: str, timeout: float, answer: Answer | None = None, **args: object) -> Any:
+        """The verb's result. Raises EngineError (it refused), EngineTimeout after `timeout` seconds, EngineGone.
+
+        `answer` is asked for what the verb needs from us while it runs; an AnswerRefused of its is told to the verb."""
         try:
             async with asyncio.timeout(timeout), self._slots:
-                return await self._call(verb, args)
+                return await self._call(verb, args, answer)
         except TimeoutError as late:
             raise EngineTimeout(f"{verb} did not end within {timeout:g} s") from late
 
-    async def _call(self, verb: str, args: Mapping[str, object]) -> Any:
+    async def _call(self, verb: str, args: Mapping[str, object], answer: Answer | None) -> Any:
         if self._end is not None:
             raise self._gone(self._end)
         call_id = next(self._ids)
         message = frame({"id": call_id, "verb": verb, "args": args})
-        answer = self._calls[call_id] = asyncio.get_running_loop().create_future()
+        inbox = self._calls[call_id] = asyncio.Queue()
         try:
             self._write(message)
             await self._drain()
-            reply = await answer
+            reply = await inbox.get()
+            while isinstance(reply, dict) and "question" in reply:
+                reply = await self._after(reply, answer, inbox)
         except asyncio.CancelledError:
             self._abandon(call_id)
             raise
         finally:
             del self._calls[call_id]
+        if isinstance(reply, EngineGone):
+            raise reply
         if "error" in reply:
             raise EngineError(reply["error"])
         return reply["result"]
+
+    async def _after(
+        self, question: dict[str, Any], answer: Answer | None, inbox: asyncio.Queue[dict[str, Any] | EngineGone]
+    ) -> dict[str, Any] | EngineGone:
+        """What the process says after its question: to our answer, or because it could not wait for it."""
+        answering = asyncio.ensure_future(_answer_to(question, answer))
+        following = asyncio.ensure_future(inbox.get())
+        try:
+            await asyncio.wait({answering, following}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                self._write(frame({"id": question["question"], "verb": "answer", **answering.result()}))
+                await self._drain()
+            return await following
+        finally:
+            answering.cancel()
+            following.cancel()
 
     def close(self) -> None:
         """Lets the process end by itself; calls in flight are lost."""
@@ -136,10 +170,10 @@ class Engine:
                 if size > MAX_FRAME:
                     raise ValueError(f"frame of {size} bytes")
                 reply = orjson.loads(await reader.readexactly(size))
-                if timer := self._leaving.pop(reply["id"], None):
+                if "question" not in reply and (timer := self._leaving.pop(reply["id"], None)):
                     timer.cancel()
-                if (call := self._calls.get(reply["id"])) and not call.done():
-                    call.set_result(reply)
+                if inbox := self._calls.get(reply["id"]):
+                    inbox.put_nowait(reply)
         except (asyncio.IncompleteReadError, ConnectionError):
             return
         except ValueError as broken:  # also of orjson
@@ -162,9 +196,8 @@ class Engine:
         for timer in self._leaving.values():
             timer.cancel()
         self._leaving.clear()
-        for call in self._calls.values():
-            if not call.done():
-                call.set_exception(self._gone(self._end))
+        for inbox in self._calls.values():
+            inbox.put_nowait(self._gone(self._end))
 
     def _gone(self, why: str) -> EngineGone:
         return EngineKilled(why) if self._was_killed else EngineGone(why)

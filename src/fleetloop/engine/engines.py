@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from fleetloop.engine.client import Engine
+from fleetloop.engine.client import Answer, Engine
 from fleetloop.engine.errors import EngineGone, EngineKilled
 from fleetloop.engine.programs import EngineSettings, Family, command_of, environment_of
 
@@ -43,11 +43,12 @@ class Engines:
         finally:
             self._scratch.cleanup()
 
-    async def call(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
-        """The verb's result. Raises EngineError, EngineTimeout (`timeout` in seconds), EngineGone, EngineMissing."""
+    async def call(self, family: Family, verb: str, timeout: float, answer: Answer | None = None, **args: object) -> Any:
+        """The verb's result. Raises EngineError, EngineTimeout (`timeout` in seconds), EngineGone, EngineMissing. `answer`: see
+        Engine.call."""
         engine = await self._engine(family)
         try:
-            return await engine.call(verb, timeout, **args)
+            return await engine.call(verb, timeout, answer, **args)
         finally:
             self._watch_idleness(family)
 
@@ -58,7 +59,7 @@ class Engines:
         is tried again too. `timeout` is for each try.
         """
         try:
-            return await self.call(family, verb, timeout, **args)
+            return await self.call(family, verb, timeout, None, **args)
         except EngineGone:
             for _ in range(TRIES_ALONE - 1):
                 with contextlib.suppress(EngineKilled):
@@ -70,7 +71,7 @@ class Engines:
         engine = await self._start(family)
         self._private.add(engine)
         try:
-            return await engine.call(verb, timeout, **args)
+            return await engine.call(verb, timeout, None, **args)
         finally:
             self._private.discard(engine)
             engine.kill("the engine was stopped")

@@ -17,5 +17,9 @@ class EngineKilled(EngineGone):
     """A signal from outside ended the process: no call was to blame, or one for which the kernel ran out of memory."""
 
 
+class AnswerRefused(Exception):
+    """What a verb asked for cannot be had: raised by who answers, and told to the verb."""
+
+
 class EngineMissing(Exception):
     """The program is not installed. Nothing will help but building it."""
