@@ -1,16 +1,32 @@
-// Package secrets decrypts and encrypts SOPS documents with age keys. It reads keys from its arguments alone: never from the
-// environment, a home folder or an agent.
 package secrets
 
 import (
+	"bytes"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"filippo.io/age"
 	"filippo.io/age/agessh"
+	"filippo.io/age/armor"
 )
+
+// openAge decrypts a data key that was encrypted to the recipient.
+func openAge(identities []age.Identity, recipient string, sealed []byte) ([]byte, error) {
+	if len(identities) == 0 {
+		return nil, errors.New("no age identity is configured")
+	}
+	reader, err := age.Decrypt(armor.NewReader(bytes.NewReader(sealed)), identities...)
+	if noMatch := new(age.NoIdentityMatchError); errors.As(err, &noMatch) {
+		return nil, fmt.Errorf("no identity matches the recipient %s", recipient)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("recipient %s: %w", recipient, err)
+	}
+	return io.ReadAll(io.LimitReader(reader, maxDataKey))
+}
 
 // parseIdentities reads the text of *.agekey files: one native identity (also post-quantum) a line, comments, and SSH
 // private keys as PEM. Errors name the line, never its text.

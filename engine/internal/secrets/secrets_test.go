@@ -58,7 +58,7 @@ func TestRoundTrip(t *testing.T) {
 			if strings.Contains(string(sealed.Data), "Secret") || strings.Contains(string(sealed.Data), "any bytes") {
 				t.Errorf("%s %s: in the clear: %s", kind, format, sealed.Data)
 			}
-			plain, err := Decrypt(background, DecryptArgs{Data: sealed.Data, InputFormat: format, Identities: "# key\n\n" + keys.identity + "\n"})
+			plain, err := Decrypt(background, DecryptArgs{Data: sealed.Data, InputFormat: format, Keys: Keys{Age: "# key\n\n" + keys.identity + "\n"}})
 			if err != nil || strings.TrimSpace(string(plain.Data)) != strings.TrimSpace(document) {
 				t.Errorf("%s %s: %v\n%s", kind, format, err, plain.Data)
 			}
@@ -75,12 +75,12 @@ func TestEdits(t *testing.T) {
 		t.Fatal(err)
 	}
 	edited := strings.Replace(string(sealed.Data), "kind: Secret", "kind: Other", 1)
-	plain, err := Decrypt(background, DecryptArgs{Data: []byte(edited), InputFormat: "yaml", Identities: keys.identity})
+	plain, err := Decrypt(background, DecryptArgs{Data: []byte(edited), InputFormat: "yaml", Keys: Keys{Age: keys.identity}})
 	if err != nil || !strings.Contains(string(plain.Data), "kind: Other") || strings.Contains(string(plain.Data), "sops") {
 		t.Errorf("%v\n%s", err, plain.Data)
 	}
 	moved := strings.Replace(string(sealed.Data), "    a: ENC", "    z: ENC", 1)
-	if plain, err := Decrypt(background, DecryptArgs{Data: []byte(moved), InputFormat: "yaml", Identities: keys.identity}); err == nil {
+	if plain, err := Decrypt(background, DecryptArgs{Data: []byte(moved), InputFormat: "yaml", Keys: Keys{Age: keys.identity}}); err == nil {
 		t.Errorf("a value moved to another key passed: %s", plain.Data)
 	}
 }
@@ -91,18 +91,17 @@ func TestErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	withPGP := strings.Replace(string(sealed.Data), "    age:", "    pgp:\n        - {fp: ABC, created_at: \"2026-01-01T00:00:00Z\", enc: x}\n    old:", 1)
 	for name, c := range map[string]struct {
 		args DecryptArgs
 		want string
 	}{
-		"wrong key":      {DecryptArgs{sealed.Data, "yaml", "", other.identity}, "no identity matches the recipient " + keys.recipient},
-		"no key":         {DecryptArgs{sealed.Data, "yaml", "", ""}, "no age identity is configured"},
-		"broken key":     {DecryptArgs{sealed.Data, "yaml", "", "\nAGE-SECRET-KEY-1HUNTER2"}, "age identity at line 2: "},
-		"broken SSH key": {DecryptArgs{sealed.Data, "yaml", "", "-----BEGIN OPENSSH PRIVATE KEY-----\nHUNTER2\n"}, "age identity at line 1: malformed PEM"},
-		"plain":          {DecryptArgs{[]byte("a: b\n"), "yaml", "", keys.identity}, "failed to load encrypted yaml data"},
-		"format":         {DecryptArgs{sealed.Data, "toml", "", keys.identity}, "format 'toml'"},
-		"PGP":            {DecryptArgs{[]byte(withPGP), "yaml", "", keys.identity}, "PGP are not supported yet"},
+		"wrong key":      {DecryptArgs{sealed.Data, "yaml", "", Keys{Age: other.identity}}, "no identity matches the recipient " + keys.recipient},
+		"no key":         {DecryptArgs{sealed.Data, "yaml", "", Keys{}}, "no age identity is configured"},
+		"broken key":     {DecryptArgs{sealed.Data, "yaml", "", Keys{Age: "\nAGE-SECRET-KEY-1HUNTER2"}}, "age identity at line 2: "},
+		"broken SSH key": {DecryptArgs{sealed.Data, "yaml", "", Keys{Age: "-----BEGIN OPENSSH PRIVATE KEY-----\nHUNTER2\n"}}, "age identity at line 1: malformed PEM"},
+		"plain":          {DecryptArgs{[]byte("a: b\n"), "yaml", "", Keys{Age: keys.identity}}, "failed to load encrypted yaml data"},
+		"format":         {DecryptArgs{sealed.Data, "toml", "", Keys{Age: keys.identity}}, "format 'toml'"},
+		"broken ring":    {DecryptArgs{sealed.Data, "yaml", "", Keys{PGP: [][]byte{[]byte("HUNTER2")}}}, "PGP key ring (*.asc): cannot be read"},
 	} {
 		_, err := Decrypt(background, c.args)
 		if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "HUNTER2") {
@@ -125,6 +124,6 @@ func FuzzDecrypt(f *testing.F) {
 		defer func() { // SOPS panics on some malformed trees; the server makes errors of that
 			_ = recover()
 		}()
-		_, _ = Decrypt(background, DecryptArgs{data, format, "", made.Identity})
+		_, _ = Decrypt(background, DecryptArgs{data, format, "", Keys{Age: made.Identity}})
 	})
 }

@@ -1,18 +1,19 @@
 """SOPS in the two places where it may be: source files before the build, objects after it.
 
-Decrypted bytes go from engine to engine through memory; nothing here writes or keeps them. Keys other than age are not
-supported yet: the engine says so when it meets one.
+Decrypted bytes go from engine to engine through memory; nothing here writes or keeps them.
 """
 
 import asyncio
 import binascii
 from base64 import b64decode, b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from fleetloop.build.calls import call
+from fleetloop.build.decryption_keys import keys_of
 from fleetloop.build.errors import BuildError, EncryptedSecret
 from fleetloop.build.manifest import Manifest, is_secret, kustomize_name_of, name_of
 from fleetloop.engine import Engines, Family
@@ -27,13 +28,38 @@ MARKERS = {  # engine/internal/kustomize/secrets.go
 EXTENSIONS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".dockerconfigjson": "json", ".env": "dotenv", ".ini": "ini"}
 
 
-class Decryptor:
-    """Decrypts with the keys of one Secret, for one build."""
+NO_IDENTITY = "no identity"
+AT_A_TIME = 8  # documents of one build: a slow key service delays its own users
 
-    def __init__(self, keys: Mapping[str, bytes], timeout: float, engines: Engines) -> None:
-        age_keys = [content.decode(errors="replace") for name, content in sorted(keys.items()) if name.endswith(".agekey")]
-        self._identities = "\n".join(age_keys)
-        self._timeout, self._engines = timeout, engines
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """A key service that a document needs and the Secret has no credentials for: aws, azure, gcp, vault."""
+
+    service: str
+    address: str = ""  # of Vault; of the vault in Azure
+    region: str = ""  # of AWS
+
+
+# Credentials of an identity for a service, as the engine names them; None where there is no such identity. Raises BuildError.
+LogIn = Callable[[Lack], Awaitable[Mapping[str, str] | None]]
+
+
+async def no_login(lack: Lack) -> None:
+    """Nothing but the Secret's keys."""
+
+
+class Decryptor:
+    """Decrypts with the keys of one Secret, for one build; raises BuildError for a Secret whose keys cannot be read.
+
+    Credentials that the Secret lacks are asked for when a document turns out to need them, once a build.
+    """
+
+    def __init__(self, keys: Mapping[str, bytes], timeout: float, engines: Engines, log_in: LogIn = no_login) -> None:
+        self._keys = keys_of(keys)
+        self._timeout, self._engines, self._log_in = timeout, engines, log_in
+        self._slots, self._logging_in = asyncio.Semaphore(AT_A_TIME), asyncio.Lock()
+        self._logins: dict[Lack, str] = {}  # what came of each: "" or the reason against it
 
     async def decrypt_files(self, files: Sequence[Mapping[str, str]]) -> dict[str, str]:
         """kustomize.secrets' files -> an overlay for kustomize.build: path -> base64. Raises BuildError."""
@@ -74,18 +100,48 @@ class Decryptor:
         return await self._decrypt(value, found, format_by_name(key), f"data.{key}") if found else value
 
     async def _decrypt(self, data: str, input_format: str, output_format: str, what: str) -> str:
-        args = {
-            "data": data,
-            "inputFormat": input_format,
-            "outputFormat": output_format,
-            "identities": self._identities,
-        }
+        args = {"data": data, "inputFormat": input_format, "outputFormat": output_format}
         try:
-            result = await call(self._engines, Family.SOPS, "sops.decrypt", self._timeout, args, "no result")
+            async with self._slots:
+                while True:
+                    result = await call(
+                        self._engines, Family.SOPS, "sops.decrypt", self._timeout, {**args, "keys": self._keys}, "no result"
+                    )
+                    if "data" in result:
+                        plain: str = result["data"]
+                        return plain
+                    lacking = [Lack(**lack) for lack in result["lacking"]]
+                    reasons = await self._obtain(lacking)
+                    if reasons is not None:
+                        raise BuildError("; ".join([result["reason"], *reasons]))
         except BuildError as error:
             raise BuildError(f"'{what}': {error}") from error
-        plain: str = result["data"]
-        return plain
+
+    async def _obtain(self, lacking: Sequence[Lack]) -> list[str] | None:
+        """Logs in to what is lacking. The reasons when that brought nothing, None when it is worth trying again."""
+        async with self._logging_in:
+            for lack in lacking:
+                if lack not in self._logins:
+                    self._logins[lack] = await self._try_login(lack)
+        reasons = [self._logins[lack] for lack in lacking]
+        return None if "" in reasons else [reason for reason in reasons if reason != NO_IDENTITY]
+
+    async def _try_login(self, lack: Lack) -> str:
+        try:
+            async with asyncio.timeout(self._timeout):
+                found = await self._log_in(lack)
+        except BuildError as error:
+            return str(error)
+        except TimeoutError:
+            return f"{lack.service} login: no result within {self._timeout:g} s"
+        if found is None:
+            return NO_IDENTITY
+        if lack.service == "vault":
+            logins = {**self._keys["vault"].get("logins", {}), lack.address: found["token"]}
+            self._keys = {**self._keys, "vault": {**self._keys["vault"], "logins": logins}}
+        else:
+            self._keys = {**self._keys, lack.service: found}
+        return ""
 
 
 def is_encrypted(manifest: Manifest) -> bool:

@@ -13,7 +13,7 @@ import orjson
 
 from fleetloop.build.cache import BuildCache
 from fleetloop.build.calls import call
-from fleetloop.build.decryption import Decryptor, check_decrypted
+from fleetloop.build.decryption import Decryptor, LogIn, check_decrypted, no_login
 from fleetloop.build.errors import BuildError
 from fleetloop.build.manifest import Manifest
 from fleetloop.build.substitution import check_names
@@ -47,7 +47,8 @@ class Limits:
 class BuildRequest:
     """What a Kustomization says about its build.
 
-    `settings`: see `settings_of`. `decryption_keys`: the data of the decryption Secret, None without spec.decryption.
+    `settings`: see `settings_of`. `decryption_keys`: the data of the decryption Secret, None without spec.decryption;
+    `log_in` gets what it lacks.
     `variables`: see `variables_of`; without any, expressions stay as they are, unless `substitute_always`
     (substituteStrategy Always). `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
     `for_show`: nobody applies the objects, so that Secrets may stay encrypted. `source`: the digest of the tree, if known.
@@ -56,6 +57,7 @@ class BuildRequest:
     path: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     decryption_keys: Mapping[str, bytes] | None = field(default=None, repr=False)
+    log_in: LogIn = no_login
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     substitute_always: bool = False
     strict: bool = True
@@ -80,23 +82,37 @@ def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {name: spec[name] for name in SETTINGS if spec.get(name)}
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Objects, and for each the file of the source that it comes from, "" when that is not known."""
+
+    objects: list[Manifest]
+    files: list[str]
+
+
 async def build_objects(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None = None) -> list[Manifest]:
+    return (await build_with_files(tree, request, engines, cache)).objects
+
+
+async def build_with_files(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None = None) -> Built:
     """The objects in kustomize's order, without owner labels. `tree` is not changed.
 
     With a cache and `request.source`, equal builds without decryption and remote bases are made once.
     Raises BuildError in the contract's words (source-kustomize.md 8.2-8.6), EngineMissing.
     """
     if request.decryption_keys is None:
-        objects = await _plain(tree, request, engines, cache)
+        built = await _plain(tree, request, engines, cache)
+        objects = built.objects
     else:
-        decryptor = Decryptor(request.decryption_keys, request.step_timeout, engines)
+        decryptor = Decryptor(request.decryption_keys, request.step_timeout, engines, request.log_in)
         overlay = await decryptor.decrypt_files(await _encrypted_files(tree, request, engines))
-        objects = await decryptor.decrypt_objects(await _kustomize(tree, request, overlay, engines))
+        built = await _kustomize(tree, request, overlay, engines)
+        objects = await decryptor.decrypt_objects(built.objects)
     if request.variables or request.substitute_always:
         objects = await _substitute(objects, request, engines)
     if request.decryption_keys is None and not request.for_show:
         check_decrypted(objects)
-    return objects
+    return Built(objects, built.files if len(objects) == len(built.files) else [""] * len(objects))  # a list became its items
 
 
 async def emit_yaml(objects: list[Manifest], request: BuildRequest, engines: Engines) -> str:
@@ -114,23 +130,29 @@ async def _encrypted_files(tree: Path, request: BuildRequest, engines: Engines) 
     return files
 
 
-async def _plain(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None) -> list[Manifest]:
+async def _plain(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None) -> Built:
     """Tried without remote bases first where the result may be kept: what comes from elsewhere is not named by the source."""
     if cache is None or not request.source:
         return await _kustomize(tree, request, {}, engines)
     inputs = [request.source, request.path, request.settings, request.step_timeout, asdict(request.limits)]
     key = hashlib.blake2b(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS), digest_size=32).digest()
     try:
-        return await cache.objects(key, lambda: _kustomize(tree, request, {}, engines, remote_bases=False))
+        pairs = await cache.objects(key, lambda: _pairs(tree, request, engines))
+        return Built([pair["object"] for pair in pairs], [pair["file"] for pair in pairs])
     except BuildError as error:
         if not (request.allow_remote_bases and REMOTE_REFUSED in str(error)):
             raise
     return await _kustomize(tree, request, {}, engines)
 
 
+async def _pairs(tree: Path, request: BuildRequest, engines: Engines) -> list[dict[str, Any]]:
+    built = await _kustomize(tree, request, {}, engines, remote_bases=False)
+    return [{"object": manifest, "file": file} for manifest, file in zip(built.objects, built.files, strict=True)]
+
+
 async def _kustomize(
     tree: Path, request: BuildRequest, overlay: Mapping[str, str], engines: Engines, remote_bases: bool = True
-) -> list[Manifest]:
+) -> Built:
     args = {
         "root": str(tree),
         "path": request.path,
@@ -141,8 +163,7 @@ async def _kustomize(
         "maxBytes": request.limits.bytes,
     }
     result = await call(engines, request.family, "kustomize.build", request.step_timeout, args, "kustomize build failed")
-    objects: list[Manifest] = result["objects"]
-    return objects
+    return Built(result["objects"], result["files"])
 
 
 async def _substitute(objects: list[Manifest], request: BuildRequest, engines: Engines) -> list[Manifest]:

@@ -17,7 +17,7 @@ class Family(StrEnum):
 
     BUILD = "build"  # kustomize, substitution, CEL, semver, YAML; no network
     REMOTE = "remote"  # the same program with network and git, for remote bases
-    SOPS = "sops"
+    SOPS = "sops"  # network for key services alone
 
 
 PROGRAMS = {
@@ -25,13 +25,14 @@ PROGRAMS = {
     Family.REMOTE: "fleetloop-engine-build",
     Family.SOPS: "fleetloop-engine-sops",
 }
+PARALLEL = {Family.SOPS: 256}  # verbs at a time that mostly wait for key services
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """`memory` in MiB a process, `grace` seconds for a cancelled verb to end, `idle` seconds to a needless process's end.
 
-    `environment` reaches the REMOTE family alone: PATH, proxies, certificate files.
+    `environment`: PATH, proxies, certificate files. It reaches the REMOTE family; SOPS gets it without PATH.
     """
 
     memory: int = 512
@@ -53,8 +54,9 @@ def program_of(family: Family, settings: EngineSettings) -> Path:
 
 def command_of(family: Family, settings: EngineSettings) -> list[str]:
     command = [str(program_of(family, settings)), f"-memory={settings.memory}"]
-    if settings.parallel:
-        command.append(f"-parallel={settings.parallel}")
+    parallel = settings.parallel or PARALLEL.get(family, 0)
+    if parallel:
+        command.append(f"-parallel={parallel}")
     if family is Family.REMOTE:
         command.append("-network")
     return command
@@ -62,6 +64,9 @@ def command_of(family: Family, settings: EngineSettings) -> list[str]:
 
 def environment_of(family: Family, settings: EngineSettings, scratch: Path) -> dict[str, str]:
     """Nothing of ours reaches the process: no HOME, no credentials. `scratch`: where remote bases are cloned."""
+    if family is Family.SOPS:
+        surroundings = {name: value for name, value in settings.environment.items() if name != "PATH"}
+        return {**surroundings, "HOME": NOWHERE, "TMPDIR": NOWHERE}  # its network is in secrets/reach.go
     if family is not Family.REMOTE:
         return {"HOME": NOWHERE, "TMPDIR": NOWHERE}
     return {

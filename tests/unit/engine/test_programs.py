@@ -1,5 +1,6 @@
 """Which command and surroundings a family of verbs gets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,18 @@ def test_only_the_remote_family_has_network_and_environment(settings: EngineSett
     assert (remote["HOME"], remote["PATH"], remote["TMPDIR"]) == ("/nonexistent", "/usr/bin", str(tmp_path))
 
 
+def test_the_sops_family_knows_proxies_and_certificates_alone(settings: EngineSettings, tmp_path: Path) -> None:
+    behind = replace(settings, environment={**settings.environment, "HTTPS_PROXY": "http://proxy"})
+    assert environment_of(Family.SOPS, behind, tmp_path) == {
+        "HOME": "/nonexistent",
+        "TMPDIR": "/nonexistent",
+        "HTTPS_PROXY": "http://proxy",
+    }
+    assert "-network" not in command_of(Family.SOPS, behind)
+
+
 def test_limits_are_arguments(settings: EngineSettings) -> None:
-    assert command_of(Family.SOPS, settings)[1:] == ["-memory=64"]
+    assert command_of(Family.BUILD, settings)[1:] == ["-memory=64"]
 
 
 def test_a_program_that_is_not_built_says_what_to_do(tmp_path: Path) -> None:
