@@ -21,7 +21,7 @@ from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 PAGE = 500
 POOL = 64
 REQUEST_TIMEOUT = 60.0
-METADATA = "application/json;as=PartialObjectMetadata{list};g=meta.k8s.io;v=v1"
+METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 THROTTLED_TRIES = 10  # a server that says 429, or 503 and when to come again; client-go tries as often
 LONGEST_PAUSE = 30.0  # seconds, whatever Retry-After says
 PATCH_TYPES = {
@@ -114,7 +114,7 @@ class Kube:
         params = _selectors(label_selector, field_selector) | {"limit": str(PAGE)}
         items: Manifests = []
         while True:
-            page = await self._call("GET", resource.path(namespace), params=params, accept=self._listed_as)
+            page = await self._call("GET", resource.path(namespace), params=params, accept=self._listed_as.format("List"))
             items += [{"apiVersion": api_version, "kind": kind, **item} for item in page.get("items") or []]
             metadata = page.get("metadata") or {}
             if not metadata.get("continue"):
@@ -135,7 +135,7 @@ class Kube:
         params = _selectors(label_selector, field_selector) | {"watch": "true", "allowWatchBookmarks": "true"}
         if resource_version:
             params["resourceVersion"] = resource_version
-        async with self._send("GET", resource.path(namespace), params=params, accept=self._listed_as) as response:
+        async with self._send("GET", resource.path(namespace), params=params, accept=self._listed_as.format("")) as response:
             async for line in _lines(response.content):
                 event = _parsed(line, "GET", resource.path(namespace))
                 if event["type"] == "ERROR":

@@ -58,13 +58,19 @@ class Connection:
     impersonation: Impersonation = field(default_factory=Impersonation)
 
     def ssl_context(self) -> ssl.SSLContext:
-        """Verified TLS; a given CA replaces the system's pool, as in client-go."""
-        context = ssl.create_default_context(cadata=self.ca or None)
+        """Verified TLS; a given CA replaces the system's pool, as in client-go. Raises BadConnection."""
+        try:
+            context = ssl.create_default_context(cadata=self.ca or None)
+        except (ssl.SSLError, ValueError) as error:
+            raise BadConnection("certificate-authority-data is no PEM certificate") from error
         if self.insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         if self.client_cert:
-            _load_pair(context, self.client_cert, self.client_key)
+            try:
+                _load_pair(context, self.client_cert, self.client_key)
+            except (ssl.SSLError, ValueError) as error:
+                raise BadConnection("client-certificate-data and client-key-data are no pair in PEM") from error
         return context
 
     def headers(self) -> list[tuple[str, str]]:
@@ -117,16 +123,58 @@ def from_kubeconfig(paths: list[Path], context: str = "", cluster: str = "", use
     return from_document(merged, context=context, cluster=cluster, user=user)
 
 
-def from_foreign_document(document: dict[str, Any]) -> Connection:
-    """A kubeconfig that somebody else wrote. Raises BadConnection for commands and file paths, naming the entry and the key."""
-    for section, word, keys in (
-        ("users", "user", ("client-certificate", "client-key", "tokenFile", "exec", "auth-provider")),
-        ("clusters", "cluster", ("certificate-authority",)),
-    ):
-        for entry in document.get(section) or []:
-            if found := next((key for key in keys if (entry.get(word) or {}).get(key)), None):
-                raise BadConnection(f"{word} {entry.get('name')!r}: {found} is not allowed in a kubeconfig from a Secret")
+REFUSED = {
+    "users": ("user", ("client-certificate", "client-key", "tokenFile", "exec", "auth-provider")),
+    "clusters": ("cluster", ("certificate-authority", "insecure-skip-tls-verify")),
+    "contexts": ("context", ()),
+}
+
+
+def from_foreign_document(document: object, allowed: frozenset[str] = frozenset()) -> Connection:
+    """A kubeconfig that somebody else wrote; it may hold anything. `allowed`: keys that are usually refused.
+
+    Raises BadConnection for commands, file paths and TLS that is not verified, naming the entry and the key, and for all that is
+    no kubeconfig; never shows a value.
+    """
+    if not isinstance(document, dict):
+        raise BadConnection("not a kubeconfig: no mapping")
+    for section, (word, keys) in REFUSED.items():
+        for entry in _entries(document, section):
+            name, body = entry.get("name"), entry.get(word) or {}
+            if not isinstance(name, str) or not isinstance(body, dict):
+                raise BadConnection(f"not a kubeconfig: an entry of {section} is no name with a {word}")
+            if found := next((key for key in keys if body.get(key) and key not in allowed), None):
+                raise BadConnection(f"{word} {name!r}: {found} is not allowed in a kubeconfig from a Secret")
+            if wrong := next((key for key in TEXTS if not _is_line(body.get(key))), None):
+                raise BadConnection(f"{word} {name!r}: {wrong} is no text on one line")
+            if not all(_is_line(group) for group in _list(body.get("as-groups"))):
+                raise BadConnection(f"{word} {name!r}: as-groups is no list of texts")
+            if (proxy := body.get("proxy-url")) and not proxy.startswith(("http://", "https://")):
+                raise BadConnection(f"{word} {name!r}: proxy-url is no http or https URL, and others are not supported")
     return from_document(document)
+
+
+TEXTS = (
+    *("server", "tls-server-name", "proxy-url"),
+    *("token", "username", "password", "as", "cluster", "user", "namespace"),
+)
+
+
+def _entries(document: dict[str, Any], section: str) -> list[dict[str, Any]]:
+    found = _list(document.get(section))
+    if not all(isinstance(entry, dict) for entry in found):
+        raise BadConnection(f"not a kubeconfig: {section} is no list of entries")
+    return found
+
+
+def _list(value: object) -> list[Any]:
+    """What is no list is one bad entry."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _is_line(value: object) -> bool:
+    """What can be sent in a header; left out counts."""
+    return value is None or (isinstance(value, str) and not any(char < " " or char == "\x7f" for char in value.rstrip("\n")))
 
 
 def from_document(document: dict[str, Any], *, context: str = "", cluster: str = "", user: str = "") -> Connection:
@@ -150,9 +198,14 @@ def from_document(document: dict[str, Any], *, context: str = "", cluster: str =
     )
     if not connection.server:
         raise BadConnection(f"cluster of context {name!r} has no server")
+    if scheme := connection.server.partition("://")[0] if "://" in connection.server else "":
+        if scheme not in {"https", "http"}:
+            raise BadConnection(f"cluster of context {name!r}: server has the scheme {scheme!r}, not https")
+    else:
+        connection = replace(connection, server=f"https://{connection.server}")
     if user_entry.get("username"):
         connection = replace(connection, basic=(user_entry["username"], user_entry.get("password") or ""))
-    if token := user_entry.get("token"):
+    if token := (user_entry.get("token") or "").strip():
         return replace(connection, token=lambda: token)
     if path := user_entry.get("tokenFile"):
         return replace(connection, token=_ReloadedFile(Path(path)))
@@ -177,27 +230,31 @@ class _ReloadedFile:
         return self._value
 
 
-class _PluginToken:
-    """The credential of an exec plugin, asked for again when it expires."""
+class PluginToken:
+    """The credential of an exec plugin, asked for again when it expires (`expires`: Unix time)."""
 
     def __init__(self, plugin: dict[str, Any]) -> None:
         self._plugin = plugin
-        self._token = ""
-        self._expires = float("-inf")
+        self.token = ""
+        self.expires = float("-inf")
 
     def __call__(self) -> str:
-        if time.time() >= self._expires - 30:
-            status = _run_plugin(self._plugin)
-            self._token = status.get("token") or ""
-            self._expires = _unix_of(status.get("expirationTimestamp"))
-        return self._token
+        if time.time() >= self.expires - 30:
+            self.renew()
+        return self.token
+
+    def renew(self) -> None:
+        """Runs the plugin; blocks meanwhile. Raises BadConnection."""
+        status = _run_plugin(self._plugin)
+        self.token = status.get("token") or ""
+        self.expires = _unix_of(status.get("expirationTimestamp"))
 
 
 def _with_plugin(connection: Connection, plugin: dict[str, Any]) -> Connection:
     status = _run_plugin(plugin)
     if cert := status.get("clientCertificateData"):
         connection = replace(connection, client_cert=cert, client_key=status.get("clientKeyData") or "")
-    return replace(connection, token=_PluginToken(plugin)) if status.get("token") else connection
+    return replace(connection, token=PluginToken(plugin)) if status.get("token") else connection
 
 
 def _run_plugin(plugin: dict[str, Any]) -> dict[str, Any]:
@@ -246,9 +303,9 @@ def _entry(document: dict[str, Any], section: str, name: str, word: str) -> dict
 def _pem(entry: dict[str, Any], key: str) -> str:
     try:
         if data := entry.get(f"{key}-data"):
-            return base64.b64decode(data).decode()
+            return base64.b64decode(data).decode()  # a number is a TypeError
         return Path(entry[key]).read_text() if entry.get(key) else ""
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise BadConnection(f"{key} cannot be read: {type(error).__name__}") from error
 
 

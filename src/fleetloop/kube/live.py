@@ -32,13 +32,17 @@ class LiveObject:
 
 
 Seen = Callable[[str, str, LiveObject | None, LiveObject | None], None]  # api_version, kind, old, new
+Disturbed = Callable[[str, str, Exception], None]  # api_version, kind: its watch broke and is opened again
 
 
 class LiveObjects:
-    """Owns one cache a kind. `run` holds their tasks; kinds are added when first used and dropped by `keep_only`."""
+    """Owns one cache a kind. `run` holds their tasks; kinds are added when first used and dropped by `keep_only`.
 
-    def __init__(self, kube: Kube, seen: Seen, disturbed: Callable[[str, Exception], None]) -> None:
+    `namespace`: of one namespace alone."""
+
+    def __init__(self, kube: Kube, seen: Seen, disturbed: Disturbed, namespace: str = "") -> None:
         self._kube = kube
+        self._namespace = namespace
         self._seen = seen
         self._disturbed = disturbed
         self._caches: dict[tuple[str, str], Cache[LiveObject]] = {}
@@ -58,8 +62,9 @@ class LiveObjects:
         for key in kinds:
             if key in self._caches:
                 continue
-            decode = _whole_object if key in self._whole else _live_object
-            cache: Cache[LiveObject] = Cache(self._kube, *key, decode, _Listener(*key, self._seen, self._disturbed))
+            decode = whole_object_of if key in self._whole else live_object_of
+            listener = _Listener(*key, self._seen, self._disturbed)
+            cache: Cache[LiveObject] = Cache(self._kube, *key, decode, listener, namespace=self._namespace)
             self._caches[key] = cache
             self._start(key, cache)
 
@@ -67,7 +72,7 @@ class LiveObjects:
         """As `use`, and these keep their objects whole from now on: for verdicts that are reached elsewhere."""
         kinds = set(kinds)
         for key in kinds - self._whole:
-            self._drop(key)
+            self.drop(key)
         self._whole |= kinds
         self.use(kinds)
 
@@ -78,10 +83,11 @@ class LiveObjects:
 
     def keep_only(self, kinds: set[tuple[str, str]]) -> None:
         for key in set(self._caches) - kinds:
-            self._drop(key)
+            self.drop(key)
         self._whole &= kinds
 
-    def _drop(self, key: tuple[str, str]) -> None:
+    def drop(self, key: tuple[str, str]) -> None:
+        """Ends the watch of one kind."""
         self._caches.pop(key, None)
         if task := self._tasks.pop(key, None):
             task.cancel()
@@ -100,19 +106,19 @@ class _Listener:
     api_version: str
     kind: str
     seen: Seen
-    tell_disturbed: Callable[[str, Exception], None]
+    tell_disturbed: Disturbed
 
     def changed(self, old: LiveObject | None, new: LiveObject | None) -> None:
         self.seen(self.api_version, self.kind, old, new)
 
     def undecodable(self, manifest: Manifest, error: ValueError) -> None:
-        self.tell_disturbed(self.kind, error)
+        self.tell_disturbed(self.api_version, self.kind, error)
 
     def disturbed(self, error: Exception) -> None:
-        self.tell_disturbed(self.kind, error)
+        self.tell_disturbed(self.api_version, self.kind, error)
 
 
-def _live_object(manifest: Manifest) -> LiveObject:
+def live_object_of(manifest: Manifest) -> LiveObject:
     metadata = manifest["metadata"]
     entries = metadata.get("managedFields") or []
     return LiveObject(
@@ -126,5 +132,5 @@ def _live_object(manifest: Manifest) -> LiveObject:
     )
 
 
-def _whole_object(manifest: Manifest) -> LiveObject:
-    return replace(_live_object(manifest), content=orjson.dumps(manifest))
+def whole_object_of(manifest: Manifest) -> LiveObject:
+    return replace(live_object_of(manifest), content=orjson.dumps(manifest))

@@ -43,7 +43,7 @@ class HealthWaits:
         self._enqueue = enqueue
         self._health_of = health_of
         self._waits: dict[Key, _Wait] = {}
-        self._watchers: defaultdict[ObjectRef, set[Key]] = defaultdict(set)
+        self._watchers: defaultdict[tuple[str, ObjectRef], set[Key]] = defaultdict(set)  # by cluster and object
         self._verdicts: dict[Key, Verdict] = {}
 
     def start(self, key: Key, waiting: Waiting) -> None:
@@ -53,12 +53,12 @@ class HealthWaits:
         timer = loop.call_at(since + waiting.timeout, self._conclude, key)
         self._waits[key] = _Wait(waiting.token, waiting.targets, waiting.fail_fast, timer, since)
         for target in waiting.targets:
-            self._watchers[target.ref].add(key)
+            self._watchers[(target.cluster, target.ref)].add(key)
         self._check(key)  # all may be current already
 
-    def observe(self, ref: ObjectRef) -> None:
+    def observe(self, ref: ObjectRef, cluster: str = "") -> None:
         """A new version of `ref` is known."""
-        for key in tuple(self._watchers.get(ref, ())):
+        for key in tuple(self._watchers.get((cluster, ref), ())):
             self._check(key)
 
     def is_waiting(self, key: Key, token: str) -> bool:
@@ -75,9 +75,10 @@ class HealthWaits:
         if wait:
             wait.timer.cancel()
             for target in wait.targets:
-                self._watchers[target.ref].discard(key)
-                if not self._watchers[target.ref]:
-                    del self._watchers[target.ref]
+                place = (target.cluster, target.ref)
+                self._watchers[place].discard(key)
+                if not self._watchers[place]:
+                    del self._watchers[place]
         return wait
 
     def _check(self, key: Key) -> None:

@@ -52,12 +52,14 @@ class HealthRules:
 @dataclass(frozen=True, slots=True)
 class Target:
     """An object to become healthy. `version`: the resourceVersion it must at least have, else yesterday's verdict would count.
-    `may_vanish`: a Job that is removed when it is done; gone is done. `rules` judge it instead of kstatus."""
+    `may_vanish`: a Job that is removed when it is done; gone is done. `rules` judge it instead of kstatus. `cluster`: which one,
+    "" for this."""
 
     ref: ObjectRef
     version: int = 0
     may_vanish: bool = False
     rules: HealthRules | None = None
+    cluster: str = ""
 
 
 Outcome = Done | Waiting

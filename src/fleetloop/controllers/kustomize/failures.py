@@ -53,6 +53,15 @@ class PruneFailed(Failure):
     reason = "PruneFailed"
 
 
+class Terminating(Failure):
+    """Objects of a deleted Kustomization are on their way out."""
+
+    reason, severity = "PruneFailed", None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, after=2.0)
+
+
 class HealthCheckFailed(Failure):
     """`detail` is what the Healthy condition says."""
 

@@ -1,58 +1,97 @@
 """What a deleted Kustomization takes along. Flux: source-kustomize.md 8.9."""
 
 import asyncio
+from dataclasses import dataclass
 
 from fleetloop.api.kustomize import Kustomization
-from fleetloop.controllers.kustomize.failures import PruneFailed
+from fleetloop.api.meta import Key
+from fleetloop.controllers.kustomize.clusters import LOCAL, Cluster, Clusters
+from fleetloop.controllers.kustomize.failures import PruneFailed, Terminating
 from fleetloop.controllers.kustomize.reconcile import inventory_of, timeout_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.controllers.kustomize.steps import acting_as, belongs_to
+from fleetloop.controllers.kustomize.steps import acting_as, belongs_to, user_of
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import NotFound
+from fleetloop.kube.errors import Forbidden
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.kube.prune import prune
 from fleetloop.runtime.controller import Report
 
 
-async def finalize(ks: Kustomization, report: Report, kube: Kube, settings: KustomizeSettings) -> None:
-    """Deletes the inventory in reverse order, unless suspended, orphaning, or not pruning. Raises PruneFailed."""
-    policy = ks.spec.deletion_policy or "MirrorPrune"
-    refs = inventory_of(ks.status)
-    if ks.spec.suspend or not refs or policy == "Orphan" or (policy == "MirrorPrune" and not ks.spec.prune):
-        return
-    if await _account_is_gone(ks, kube, settings):
-        lines = "\n".join(str(ref) for ref in refs)
-        report.event("Warning", "ReconciliationFailed", f"unable to prune objects: \n{lines}")
-        return
-    pruned = await prune(acting_as(ks, kube, settings), refs, lambda manifest: belongs_to(ks, manifest))
-    if pruned.lines:
-        report.event("Normal", "ReconciliationSucceeded", "\n".join(pruned.lines))
-    if pruned.refused:
-        raise PruneFailed(f"pruning for deleted resource failed: {pruned.error}")
-    if policy == "WaitForTermination":
-        try:
-            async with asyncio.timeout(timeout_of(ks)):
-                for ref in pruned.deleted:
-                    await _until_gone(kube, ref)
-        except TimeoutError:
-            report.event("Warning", "ReconciliationFailed", "failed to wait for resources termination")
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """Objects that were told to go; `until` by the loop's clock."""
+
+    refs: list[ObjectRef]
+    until: float
 
 
-async def _account_is_gone(ks: Kustomization, kube: Kube, settings: KustomizeSettings) -> bool:
-    """Nobody to delete as: the objects are left, and people are told."""
-    account = ks.spec.service_account_name or settings.common.default_service_account
-    return bool(account) and await kube.find(ObjectRef("v1", "ServiceAccount", ks.namespace, account)) is None
+class Finalizer:
+    """Holds no worker while objects terminate: it looks again every two seconds."""
 
+    def __init__(self, clusters: Clusters, settings: KustomizeSettings) -> None:
+        self._clusters = clusters
+        self._settings = settings
+        self._ending: dict[Key, _Ending] = {}
 
-async def _until_gone(kube: Kube, ref: ObjectRef) -> None:
-    selector = f"metadata.name={ref.name}"
-    while True:
-        try:
-            items, version = await kube.list_with_version(ref.api_version, ref.kind, ref.namespace, field_selector=selector)
-        except NotFound:
-            return  # the kind itself is gone
-        if not items:
+    async def finalize(self, ks: Kustomization, report: Report) -> None:
+        """Deletes the inventory in reverse order, unless suspended, orphaning, or not pruning.
+
+        Raises PruneFailed, Terminating, and ReconciliationFailed while a remote cluster cannot be reached: what is there must
+        not be forgotten.
+        """
+        policy = ks.spec.deletion_policy or "MirrorPrune"
+        keeps = ks.spec.suspend or policy == "Orphan" or (policy == "MirrorPrune" and not ks.spec.prune)
+        if keeps or not inventory_of(ks.status):
             return
-        async for event in kube.watch(ref.api_version, ref.kind, ref.namespace, "", selector, version):
-            if event.type == "DELETED":
-                break
+        async with self._clusters.at(ks, user_of(ks, self._settings)) as cluster, cluster.told(timeout_of(ks)):
+            kube = acting_as(ks, cluster.kube, self._settings)
+            ending = self._ending.pop(ks.key, None) or _Ending(await self._delete(ks, cluster, kube, report), _end_of(ks))
+            if policy == "WaitForTermination":
+                await self._await_end(ks, kube, ending, report)
+
+    def forget(self, key: Key) -> None:
+        self._ending.pop(key, None)
+
+    async def _delete(self, ks: Kustomization, cluster: Cluster, kube: Kube, report: Report) -> list[ObjectRef]:
+        refs = inventory_of(ks.status)
+        if cluster.name == LOCAL and await self._account_is_gone(ks, cluster):
+            return _orphan(refs, report)
+        pruned = await prune(kube, refs, lambda manifest: belongs_to(ks, manifest))
+        if pruned.refused and await self._account_is_gone(ks, cluster):
+            return _orphan(list(pruned.refused), report)
+        if pruned.lines:
+            report.event("Normal", "ReconciliationSucceeded", "\n".join(pruned.lines))
+        if pruned.refused:
+            raise PruneFailed(f"pruning for deleted resource failed: {pruned.error}")
+        return pruned.deleted
+
+    async def _account_is_gone(self, ks: Kustomization, cluster: Cluster) -> bool:
+        """Nobody to delete as. On a remote cluster a user may have rights and be no service account, so there it is asked
+        only after a refusal."""
+        account = ks.spec.service_account_name or self._settings.common.default_service_account
+        try:
+            return bool(account) and await cluster.kube.find(ObjectRef("v1", "ServiceAccount", ks.namespace, account)) is None
+        except Forbidden:
+            return False
+
+    async def _await_end(self, ks: Kustomization, kube: Kube, ending: _Ending, report: Report) -> None:
+        """Raises Terminating; time that is over lets the Kustomization go, and people know."""
+        left = [ref for ref in ending.refs if await kube.find(ref)]
+        if not left:
+            return
+        if asyncio.get_running_loop().time() >= ending.until:
+            report.event("Warning", "ReconciliationFailed", "failed to wait for resources termination")
+            return
+        self._ending[ks.key] = _Ending(left, ending.until)
+        raise Terminating(f"waiting for the termination of {', '.join(map(str, left))}")
+
+
+def _end_of(ks: Kustomization) -> float:
+    return asyncio.get_running_loop().time() + timeout_of(ks)
+
+
+def _orphan(refs: list[ObjectRef], report: Report) -> list[ObjectRef]:
+    """The objects are left, and people are told."""
+    lines = "\n".join(str(ref) for ref in refs)
+    report.event("Warning", "ReconciliationFailed", f"unable to prune objects: \n{lines}")
+    return []

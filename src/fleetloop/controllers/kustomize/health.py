@@ -13,8 +13,10 @@ from fleetloop.runtime.outcome import Target
 DEFAULT_API_VERSION = "apps/v1"
 
 
-def health_targets(kustomization: Kustomization, changes: Iterable[Change], objects: Iterable[Manifest]) -> frozenset[Target]:
-    """With `wait` all applied objects, itself excluded; else the health checks that the spec lists."""
+def health_targets(
+    kustomization: Kustomization, changes: Iterable[Change], objects: Iterable[Manifest], cluster: str = ""
+) -> frozenset[Target]:
+    """With `wait` all applied objects, itself excluded; else the health checks that the spec lists. All on `cluster`."""
     spec = kustomization.spec
     versions = {change.ref: change.version for change in changes if change.action != "skipped"}
     own = (kustomization.kind, kustomization.namespace, kustomization.name)
@@ -22,9 +24,9 @@ def health_targets(kustomization: Kustomization, changes: Iterable[Change], obje
     if spec.wait:
         fleeting = {ref_of(m) for m in objects if m.get("kind") == "Job" and _ends(m)}
         refs = [ref for ref in versions if (ref.kind, ref.namespace, ref.name) != own]
-        return frozenset(Target(ref, versions[ref], ref in fleeting, rules_for(ref, custom)) for ref in refs)
+        return frozenset(Target(ref, versions[ref], ref in fleeting, rules_for(ref, custom), cluster) for ref in refs)
     listed = [ObjectRef(c.api_version or DEFAULT_API_VERSION, c.kind, c.namespace, c.name) for c in spec.health_checks]
-    return frozenset(Target(ref, versions.get(ref, 0), rules=rules_for(ref, custom)) for ref in listed)
+    return frozenset(Target(ref, versions.get(ref, 0), rules=rules_for(ref, custom), cluster=cluster) for ref in listed)
 
 
 def judge(unsettled: Mapping[ObjectRef, Health], seconds: float) -> HealthCheckFailed | None:

@@ -14,11 +14,13 @@ from fleetloop.api.durations import duration_text, seconds_of
 from fleetloop.api.kustomize import Kustomization, KustomizationStatus
 from fleetloop.api.meta import Key, Status
 from fleetloop.build import BuildError
+from fleetloop.controllers.kustomize.clusters import Cluster
 from fleetloop.controllers.kustomize.dependencies import check_dependencies
 from fleetloop.controllers.kustomize.failures import (
     ArtifactUnreachable,
     BuildFailed,
     DependencyNotReady,
+    HealthCheckFailed,
     PruneFailed,
     ReconciliationFailed,
 )
@@ -26,10 +28,10 @@ from fleetloop.controllers.kustomize.health import health_targets, judge
 from fleetloop.controllers.kustomize.health_rules import check_rules
 from fleetloop.controllers.kustomize.history import digest_of, recorded
 from fleetloop.controllers.kustomize.sources import Source, find_source
-from fleetloop.controllers.kustomize.steps import acting_as, belongs_to
+from fleetloop.controllers.kustomize.steps import acting_as, belongs_to, user_of
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.kube.apply import ApplyFailed, ApplySettings, ChangeSet, apply_in_stages, until_current
-from fleetloop.kube.client import Kube
+from fleetloop.kube.errors import Forbidden
 from fleetloop.kube.inventory import id_of, ref_from, stale
 from fleetloop.kube.last_applied import LastApplied
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
@@ -98,11 +100,17 @@ class KustomizationReconciler:
     def forget(self, key: Key) -> None:
         self._applied.pop(key, None)
         self._last_applied.pop(key, None)
-        self._tools.owned.forget(key)
+        self._tools.clusters.disown(key)
 
     async def _pass(self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report) -> Outcome:
         await self._check_dependencies(ks, source, report)
-        token = pass_token(ks, source)
+        async with self._tools.clusters.at(ks, user_of(ks, self._tools.settings)) as cluster:
+            return await self._pass_at(cluster, ks, draft, source, report)
+
+    async def _pass_at(
+        self, cluster: Cluster, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report
+    ) -> Outcome:
+        token = pass_token(ks, source, cluster.name)
         if (applied := self._applied.get(ks.key)) and applied.token == token:
             if verdict := self._tools.waits.take_verdict(ks.key, token):
                 return self._judge(ks, draft, source, applied, verdict, report)
@@ -112,13 +120,13 @@ class KustomizationReconciler:
             await self._cancel_wait(ks, draft, source, applied, report)
         started = time.monotonic()
         objects, digest = await self._build(ks, draft, source, report)
-        cluster = acting_as(ks, self._tools.kube, self._tools.settings)
         changes = await self._apply(ks, draft, source, objects, cluster, report)
-        waiting = self._wait_for(ks, source, token, changes, objects)
+        waiting = self._wait_for(ks, source, token, changes, objects, cluster)
         applied = self._applied[ks.key] = Applied(token, digest, started, waiting, bool(changes.lines()), source.artifact.digest)
         if waiting is None:
             remove(draft, HEALTHY)
             return self._done(ks, draft, source, applied)
+        await self._check_rights(ks, draft, source, applied, waiting, changes, cluster)
         unsettled = {t.ref: health for t in waiting.targets if (health := self._tools.health_of(t)).status != "Current"}
         if not unsettled:
             return self._judge(ks, draft, source, applied, Verdict(token, {}, 0.0), report)
@@ -163,7 +171,7 @@ class KustomizationReconciler:
         draft: KustomizationStatus,
         source: Source,
         objects: Sequence[Manifest],
-        cluster: Kube,
+        cluster: Cluster,
         report: Report,
     ) -> ChangeSet:
         """Applies, then prunes. What is about to be applied is in the inventory before it is: a process killed meanwhile leaves
@@ -177,7 +185,7 @@ class KustomizationReconciler:
             begin(ks, draft, message)
             if len(both) > len(old) or len(objects) > QUICK:
                 await report.progress()
-        last_applied = self._find_last_applied(ks)
+        last_applied, kube = self._find_last_applied(ks, cluster), acting_as(ks, cluster.kube, self._tools.settings)
         settings = ApplySettings(
             names.KUSTOMIZE_CONTROLLER,
             self._tools.settings.concurrent_ssa,
@@ -187,24 +195,26 @@ class KustomizationReconciler:
             last_applied.find,
         )
         try:
-            changes = await apply_in_stages(cluster, objects, settings, until_current)
+            async with cluster.told(timeout_of(ks)):
+                changes = await apply_in_stages(kube, objects, settings, until_current)
         except ApplyFailed as error:
             draft.inventory = inventory([*old, *stale(error.changes.refs, old)])  # what came through is owned, the rest is not
             raise ReconciliationFailed("\n".join([str(error), *error.changes.lines()])) from error
         last_applied.remember(objects, changes.changes)
-        self._tools.owned.assign(ks.key, changes.refs)
+        cluster.owned.assign(ks.key, changes.refs)
         draft.inventory = inventory(changes.refs)
         if lines := changes.lines():
             report.event("Normal", "Progressing", "\n".join(lines), event_metadata(source))
         await self._prune(ks, draft, stale(old, changes.refs), cluster, source, report)
         return changes
 
-    def _find_last_applied(self, ks: Kustomization) -> LastApplied:
+    def _find_last_applied(self, ks: Kustomization, cluster: Cluster) -> LastApplied:
         """Nothing is known in a new generation, which may act as somebody else, nor when a person asks, to be sure."""
-        token = f"{ks.metadata.uid} {ks.metadata.generation} {ks.metadata.annotations.get(names.REQUESTED_AT, '')}"
+        requested = ks.metadata.annotations.get(names.REQUESTED_AT, "")
+        token = f"{ks.metadata.uid} {ks.metadata.generation} {requested} {cluster.name}"
         found = self._last_applied.get(ks.key)
         if found is None or found.token != token:
-            found = self._last_applied[ks.key] = LastApplied(token, self._tools.live.find)
+            found = self._last_applied[ks.key] = LastApplied(token, cluster.live.find)
         return found
 
     async def _prune(
@@ -212,36 +222,41 @@ class KustomizationReconciler:
         ks: Kustomization,
         draft: KustomizationStatus,
         refs: Sequence[ObjectRef],
-        cluster: Kube,
+        cluster: Cluster,
         source: Source,
         report: Report,
     ) -> None:
         if not ks.spec.prune or not refs:
             return
-        pruned = await prune(cluster, refs, lambda manifest: belongs_to(ks, manifest))
+        async with cluster.told(timeout_of(ks)):
+            kube = acting_as(ks, cluster.kube, self._tools.settings)
+            pruned = await prune(kube, refs, lambda manifest: belongs_to(ks, manifest))
+            not_ours = [ref for ref in pruned.refused if not await self._is_ours(ks, ref, cluster)]
         if pruned.lines:
             report.event("Normal", "Progressing", "\n".join(pruned.lines), event_metadata(source))
-        for ref in [ref for ref in pruned.refused if not await self._is_ours(ks, ref)]:
+        for ref in not_ours:
             del pruned.refused[ref]
         if pruned.refused:
             draft.inventory = inventory([*inventory_of(draft), *pruned.refused])
             raise PruneFailed(pruned.error)
 
-    async def _is_ours(self, ks: Kustomization, ref: ObjectRef) -> bool:
+    async def _is_ours(self, ks: Kustomization, ref: ObjectRef, cluster: Cluster) -> bool:
         """Seen with the controller's own eyes: a killed pass may have meant to apply what its tenant cannot even read."""
-        live = await self._tools.kube.find(ref)
+        try:
+            live = await cluster.kube.find(ref)
+        except Forbidden:
+            return True  # a kubeconfig's identity need not see more than its tenant
         return live is not None and belongs_to(ks, live)
 
     def _wait_for(
-        self, ks: Kustomization, source: Source, token: str, changes: ChangeSet, objects: Sequence[Manifest]
+        self, ks: Kustomization, source: Source, token: str, changes: ChangeSet, objects: Sequence[Manifest], cluster: Cluster
     ) -> Waiting | None:
-        self._tools.live.use({(ref.api_version, ref.kind) for ref in changes.refs})
-        targets = health_targets(ks, changes.changes, objects)
+        cluster.live.use(changes.refs)
+        targets, timeout = health_targets(ks, changes.changes, objects, cluster.name), timeout_of(ks)
         if not targets:
             return None
-        self._tools.live.use({(target.ref.api_version, target.ref.kind) for target in targets})
-        self._tools.live.keep_content({(target.ref.api_version, target.ref.kind) for target in targets if target.rules})
-        timeout = timeout_of(ks)
+        cluster.live.use([target.ref for target in targets], timeout)
+        cluster.live.keep_content({(target.ref.api_version, target.ref.kind) for target in targets if target.rules})
         message = f"Running health checks for revision {source.revision} with a timeout of {duration_text(timeout)}"
         return Waiting(token, targets, timeout, message, not self._tools.settings.gate("DisableFailFastBehavior"))
 
@@ -266,18 +281,43 @@ class KustomizationReconciler:
         self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied, verdict: Verdict, report: Report
     ) -> Done:
         now, generation = utc_now(), ks.metadata.generation
-        failure = judge(verdict.unsettled, verdict.seconds)
-        if failure:
-            mark(draft, HEALTHY, "False", failure.reason, failure.detail, generation=generation, now=now)
-            seconds = time.monotonic() - applied.started
-            draft.history = recorded(draft.history, applied.digest, failure.reason, source, seconds, now)
-            del self._applied[ks.key]
-            raise failure
+        if failure := judge(verdict.unsettled, verdict.seconds):
+            raise self._unhealthy(ks, draft, source, applied, failure)
         if not draft.is_true(HEALTHY) or applied.changed:
             message = f"Health check passed in {duration_text(verdict.seconds)}"
             report.event("Normal", "Progressing", message, event_metadata(source))
             mark(draft, HEALTHY, "True", "Succeeded", message, generation=generation, now=now)
         return self._done(ks, draft, source, applied)
+
+    def _unhealthy(
+        self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied, failure: HealthCheckFailed
+    ) -> HealthCheckFailed:
+        now, seconds = utc_now(), time.monotonic() - applied.started
+        mark(draft, HEALTHY, "False", failure.reason, failure.detail, generation=ks.metadata.generation, now=now)
+        draft.history = recorded(draft.history, applied.digest, failure.reason, source, seconds, now)
+        del self._applied[ks.key]
+        return failure
+
+    async def _check_rights(
+        self,
+        ks: Kustomization,
+        draft: KustomizationStatus,
+        source: Source,
+        applied: Applied,
+        waiting: Waiting,
+        changes: ChangeSet,
+        cluster: Cluster,
+    ) -> None:
+        """Our watches see more than a tenant: of what it did not apply it is told no more than it may read itself."""
+        others = {target.ref for target in waiting.targets} - set(changes.refs)
+        user = user_of(ks, self._tools.settings)
+        if not others or not user:
+            return
+        async with cluster.told(timeout_of(ks)):
+            refused = await self._tools.rights.refused(cluster.name, user, cluster.kube.acting_as(user), others)
+        if refused:
+            failure = HealthCheckFailed(f"may not be read: [{', '.join(refused)}]", 0.0)
+            raise self._unhealthy(ks, draft, source, applied, failure)
 
     def _done(self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied) -> Done:
         seconds = time.monotonic() - applied.started
@@ -295,10 +335,10 @@ class KustomizationReconciler:
         )
 
 
-def pass_token(ks: Kustomization, source: Source) -> str:
-    """Names what a pass is about: a verdict of another generation, artifact or request does not count."""
+def pass_token(ks: Kustomization, source: Source, cluster: str = "") -> str:
+    """Names what a pass is about: a verdict of another generation, artifact, request or cluster does not count."""
     requested = ks.metadata.annotations.get(names.REQUESTED_AT, "")
-    return f"{ks.metadata.uid} {ks.metadata.generation} {source.artifact.digest} {source.revision} {requested}"
+    return f"{ks.metadata.uid} {ks.metadata.generation} {source.artifact.digest} {source.revision} {requested} {cluster}"
 
 
 def is_news(ks: Kustomization, source: Source) -> bool:

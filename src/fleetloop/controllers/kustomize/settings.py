@@ -33,6 +33,10 @@ class KustomizeSettings:
     no_remote_bases: bool
     override_managers: tuple[str, ...]
     custom_stage_kinds: frozenset[tuple[str, str]]
+    insecure_kubeconfig_exec: bool = False
+    insecure_kubeconfig_tls: bool = False
+    default_kubeconfig_service_account: str = ""
+    watch_configs_label_selector: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)  # for remote bases: PATH, proxies, certificate places
 
     def gate(self, name: str) -> bool:
@@ -62,6 +66,10 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
         no_remote_bases=found.no_remote_bases,
         override_managers=tuple(found.override_manager),
         custom_stage_kinds=frozenset(_stage_kind(item) for item in found.custom_apply_stage_kinds.split(",") if item),
+        insecure_kubeconfig_exec=found.insecure_kubeconfig_exec,
+        insecure_kubeconfig_tls=found.insecure_kubeconfig_tls,
+        default_kubeconfig_service_account=found.default_kubeconfig_service_account,
+        watch_configs_label_selector=found.watch_configs_label_selector,
         environment={name: value for name, value in environment.items() if name.upper() in INHERITED},
     )
 

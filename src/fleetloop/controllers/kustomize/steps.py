@@ -8,27 +8,27 @@ import base64
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.build import variables_of
-from fleetloop.controllers.kustomize.failures import BuildFailed, ReconciliationFailed
+from fleetloop.controllers.kustomize.configs import Reader
+from fleetloop.controllers.kustomize.failures import BuildFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
 
 
-def acting_as(kustomization: Kustomization, kube: Kube, settings: KustomizeSettings) -> Kube:
-    """The identity everything of this object is done with: its service account, else the default one, else the controller's.
-
-    Raises ReconciliationFailed for clusters that cannot be reached from here.
-    """
-    if kustomization.spec.kube_config is not None:
-        raise ReconciliationFailed("spec.kubeConfig: remote clusters are not supported in this version")
+def user_of(kustomization: Kustomization, settings: KustomizeSettings) -> str:
+    """The user everything of this object is done as, here and on a remote cluster: its service account, else the default one;
+    "" for the connection's own."""
     account = kustomization.spec.service_account_name or settings.common.default_service_account
-    if not account:
-        return kube
-    return kube.acting_as(f"system:serviceaccount:{kustomization.namespace}:{account}")
+    return f"system:serviceaccount:{kustomization.namespace}:{account}" if account else ""
 
 
-async def read_variables(kustomization: Kustomization, kube: Kube) -> dict[str, str]:
+def acting_as(kustomization: Kustomization, kube: Kube, settings: KustomizeSettings) -> Kube:
+    user = user_of(kustomization, settings)
+    return kube.acting_as(user) if user else kube
+
+
+async def read_variables(kustomization: Kustomization, reader: Reader) -> dict[str, str]:
     """What postBuild substitutes, by name. Raises BuildFailed naming the object that is missing."""
     post_build = kustomization.spec.post_build
     if post_build is None:
@@ -36,7 +36,7 @@ async def read_variables(kustomization: Kustomization, kube: Kube) -> dict[str, 
     referenced = []
     for ref in post_build.substitute_from:
         try:
-            manifest = await kube.get(ObjectRef("v1", ref.kind, kustomization.namespace, ref.name))
+            manifest = await reader.get(ObjectRef("v1", ref.kind, kustomization.namespace, ref.name))
         except NotFound as error:
             if ref.optional:
                 continue
@@ -45,7 +45,7 @@ async def read_variables(kustomization: Kustomization, kube: Kube) -> dict[str, 
     return variables_of(referenced, post_build.substitute)
 
 
-async def read_keys(kustomization: Kustomization, kube: Kube) -> dict[str, bytes] | None:
+async def read_keys(kustomization: Kustomization, reader: Reader) -> dict[str, bytes] | None:
     """The decryption keys by Secret key name; None when decryption is not configured. Raises BuildFailed."""
     decryption = kustomization.spec.decryption
     if decryption is None:
@@ -54,7 +54,7 @@ async def read_keys(kustomization: Kustomization, kube: Kube) -> dict[str, bytes
         return {}
     ref = ObjectRef("v1", "Secret", kustomization.namespace, decryption.secret_ref.name)
     try:
-        return data_of(await kube.get(ref))
+        return data_of(await reader.get(ref))
     except ApiError as error:
         raise BuildFailed(f"error decrypting sources: decryption secret '{ref.namespace}/{ref.name}': {error.message}") from error
 

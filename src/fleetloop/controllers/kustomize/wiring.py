@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,28 @@ from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object, content_of
 from fleetloop.api.old_versions import upgraded
 from fleetloop.build import BuildCache, BuildRequest, EncryptedSecret, build_objects, label_objects, settings_of
+from fleetloop.controllers.kustomize.clusters import Clusters
+from fleetloop.controllers.kustomize.configs import CachedReader, ConfigWatches, Reader, config_refs
 from fleetloop.controllers.kustomize.dependencies import dependents
 from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
 from fleetloop.controllers.kustomize.expressions import Expressions
 from fleetloop.controllers.kustomize.failures import ArtifactFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.failures import ArtifactMissing as NoArtifact
 from fleetloop.controllers.kustomize.failures import ArtifactUnreachable as Unreachable
-from fleetloop.controllers.kustomize.finalize import finalize
+from fleetloop.controllers.kustomize.finalize import Finalizer
 from fleetloop.controllers.kustomize.health_rules import RuleJudge
+from fleetloop.controllers.kustomize.kubeconfigs import Described, Kubeconfigs
+from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler, inventory_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, source_key
 from fleetloop.controllers.kustomize.steps import read_keys, read_variables
-from fleetloop.controllers.kustomize.tools import KustomizeTools, Owned
+from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.engine import Engines, EngineSettings
 from fleetloop.kube.cache import Cache
+from fleetloop.kube.errors import BadConnection
 from fleetloop.kube.kstatus import Health
-from fleetloop.kube.live import LiveObject, LiveObjects
+from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.decode import decoded
@@ -70,10 +75,14 @@ class Wiring:
         self._reader = ArtifactReader(folder, tools.session)
         self._builds = BuildCache()
         self._expressions = Expressions(engines)
-        self._rules = RuleJudge(self._expressions.evaluate, lambda target: self._waits.observe(target.ref))
-        self._owned = Owned()
+        self._rules = RuleJudge(self._expressions.evaluate, lambda target: self._waits.observe(target.ref, target.cluster))
         self._dampers: dict[Key, Damper] = {}
-        self._live = LiveObjects(tools.kube, self._seen, self._disturbed)
+        self._cached = CachedReader(tools.kube, self._disturbed) if settings.gate("CacheSecretsAndConfigMaps") else None
+        self._config_reader: Reader = self._cached or tools.kube
+        kubeconfigs = Kubeconfigs(self._config_reader, settings, self._describe_cloud)
+        self._clusters = Clusters(tools.kube, kubeconfigs.describe, self._seen, self._disturbed, self._enqueue)
+        self._finalizer = Finalizer(self._clusters, settings)
+        self._configs = self._config_watches()
         self._waits = HealthWaits(self._enqueue, self._health_of)
         self._sources = {kind: self._source_cache(kind_named(kind)) for kind in SOURCE_KINDS}
         self._reconciler = KustomizationReconciler(self._kustomize_tools())
@@ -92,28 +101,47 @@ class Wiring:
 
     def jobs(self) -> list[Any]:
         """Coroutines that run for as long as the controller does."""
-        return [self._controller.run(), self._live.run(), self._rules.run(), *(cache.run() for cache in self._sources.values())]
+        found = [self._controller.run(), self._clusters.run(), self._rules.run()]
+        found += [cache.run() for cache in self._sources.values()]
+        found += self._cached.jobs() if self._cached else []
+        found += self._configs.jobs() if self._configs else []
+        return found
 
     def find(self, key: Key) -> Object | None:
         """The source as last seen."""
         return self._sources[key.kind].get(key.namespace, key.name)
 
     def _kustomize_tools(self) -> KustomizeTools:
-        kube = self._tools.kube
         return KustomizeTools(
-            kube=kube,
+            clusters=self._clusters,
+            rights=ReadRights(),
             settings=self._settings,
             sources=self,
             find=lambda key: self._controller.cache.get(key.namespace, key.name),
             tree_of=self._tree_of,
             build=self._build,
             expressions=self._expressions,
-            live=self._live,
             waits=self._waits,
             health_of=self._health_of,
-            owned=self._owned,
-            finalize=lambda ks, report: finalize(ks, report, kube, self._settings),
+            finalize=self._finalizer.finalize,
         )
+
+    def _config_watches(self) -> ConfigWatches | None:
+        if self._settings.gate("DisableConfigWatchers"):
+            return None
+        namespace = "" if self._tools.settings.watch_all_namespaces else self._tools.place.namespace
+        selector = self._settings.watch_configs_label_selector
+        return ConfigWatches(self._tools.kube, selector, self._config_changed, self._disturbed, namespace)
+
+    def _config_changed(self, ref: ObjectRef) -> None:
+        """A labelled ConfigMap or Secret is new, other or gone: whoever names it is reconciled, whatever it was waiting for."""
+        for ks in self._controller.cache:
+            if ref in config_refs(ks):
+                self._reconciler.disturb(ks.key)
+                self._enqueue(ks.key)
+
+    def _describe_cloud(self, ks: Kustomization, source: str, data: Mapping[str, str]) -> Described:
+        raise BadConnection("not yet")
 
     def _source_cache(self, kind: Kind) -> Cache[Object]:
         listener = _SourceListener(kind.kind, self._source_changed, self._disturbed)
@@ -137,28 +165,31 @@ class Wiring:
         if new is None:
             if old is not None:
                 self._reconciler.forget(old.key)
+                self._finalizer.forget(old.key)
+                self._clusters.leave(old.key)
                 self._dampers.pop(old.key, None)
-                self._live.keep_only(self._kinds_in_use())
+                self._clusters.local.live.keep_only(self._kinds_in_use())
             return
-        if old is None:
-            self._owned.assign(new.key, inventory_of(new.status))
+        if old is None and new.spec.kube_config is None:
+            self._clusters.local.owned.assign(new.key, inventory_of(new.status))
         ready = (new.status.is_true("Ready"), new.status.last_applied_revision)
         if old is None or ready != (old.status.is_true("Ready"), old.status.last_applied_revision):
             for key in dependents(new.key, self._controller.cache):
                 self._enqueue(key)
 
     def _kinds_in_use(self) -> set[tuple[str, str]]:
-        checks = {(c.api_version or "apps/v1", c.kind) for ks in self._controller.cache for c in ks.spec.health_checks}
-        return self._owned.kinds() | checks
+        here = [ks for ks in self._controller.cache if ks.spec.kube_config is None]
+        checks = {(c.api_version or "apps/v1", c.kind) for ks in here for c in ks.spec.health_checks}
+        return self._clusters.local.owned.kinds() | checks
 
-    def _seen(self, api_version: str, kind: str, old: LiveObject | None, new: LiveObject | None) -> None:
+    def _seen(self, cluster: str, api_version: str, kind: str, old: LiveObject | None, new: LiveObject | None) -> None:
         """A watch's word about an object of a kind in use: it may settle a wait, or be a foreign write to repair."""
-        some = new or old
-        if some is None:
+        some, place = new or old, self._clusters.named(cluster)
+        if some is None or place is None:
             return
         ref = ObjectRef(api_version, kind, some.namespace, some.name)
-        self._waits.observe(ref)
-        owner = self._owned.owner(ref)
+        self._waits.observe(ref, cluster)
+        owner = place.owned.owner(ref)
         if owner and is_foreign_write(old, new, names.KUSTOMIZE_CONTROLLER):
             pause = self._dampers.setdefault(owner, Damper()).next_pause(asyncio.get_running_loop().time())
             logger().info("foreign write, repairing", object=str(ref), owner=str(owner), pause=pause)
@@ -166,9 +197,12 @@ class Wiring:
             self._controller.queue.add_after(owner, pause)
 
     def _health_of(self, target: Target) -> Health:
-        live = self._live.find(target.ref)
+        cluster = self._clusters.named(target.cluster)
+        if cluster is None:
+            return Health("InProgress", "its cluster is described otherwise by now")
+        live = cluster.live.latest(target.ref)
         if live is None:
-            if not self._live.is_synced(target.ref):
+            if not cluster.live.is_synced(target.ref):
                 return Health("InProgress", "not seen yet")
             return Health("Current", "done and removed") if target.may_vanish else Health("NotFound", "resource not found")
         if live.version < target.version:
@@ -199,8 +233,8 @@ class Wiring:
         request = BuildRequest(
             path=ks.spec.path,
             settings=settings_of(content_of(ks.spec)),
-            decryption_keys=await read_keys(ks, self._tools.kube),
-            variables=await read_variables(ks, self._tools.kube),
+            decryption_keys=await read_keys(ks, self._config_reader),
+            variables=await read_variables(ks, self._config_reader),
             substitute_always=post_build is not None and post_build.substitute_strategy == "Always",
             strict=self._settings.gate("StrictPostBuildSubstitutions"),
             allow_remote_bases=not self._settings.no_remote_bases,

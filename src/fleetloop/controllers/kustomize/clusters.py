@@ -1,0 +1,224 @@
+"""The clusters that objects are applied to: this one, and those that spec.kubeConfig describes.
+
+Of each: a client, what is known of its objects, and who applied which. Remote ones are opened at first use, shared by equal
+descriptions, and closed when nobody uses them. Each keeps to itself: equal objects on two clusters never meet here.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+from fleetloop.api import names
+from fleetloop.api.kustomize import Kustomization
+from fleetloop.api.meta import Key
+from fleetloop.controllers.kustomize.credential import Credential
+from fleetloop.controllers.kustomize.failures import ReconciliationFailed
+from fleetloop.controllers.kustomize.kubeconfigs import Describe, Described, digest_of, shown
+from fleetloop.controllers.kustomize.owned import Owned
+from fleetloop.controllers.kustomize.reachability import PATIENCE, Reachability
+from fleetloop.kube.client import Kube
+from fleetloop.kube.errors import ApiError, BadConnection, Unreachable, error_of
+from fleetloop.kube.live import LiveObject
+from fleetloop.kube.live_within_rights import LiveWithinRights
+
+LOCAL = ""
+MOST = 1000  # clusters open at a time
+
+Seen = Callable[[str, str, str, LiveObject | None, LiveObject | None], None]  # cluster, api_version, kind, old, new
+Disturbed = Callable[[str, Exception], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """`name` is "" for this one. `kube` is the identity that the connection gives; tenants act as themselves through it."""
+
+    name: str
+    kube: Kube
+    live: LiveWithinRights
+    owned: Owned = field(default_factory=Owned)
+    suspect: Callable[[], None] | None = None  # a remote one
+
+    @contextlib.asynccontextmanager
+    async def told(self, timeout: float) -> AsyncIterator[None]:
+        """What a remote cluster refuses, or does not answer, fails the Kustomization that wanted it, and nobody else.
+
+        A remote one has `timeout` seconds: it must not hold a worker for as long as it likes. Raises ClusterFailed.
+        """
+        if self.suspect is None:
+            yield
+            return
+        name = f"cluster {shown(self.kube.connection.server)}"
+        try:
+            async with asyncio.timeout(timeout):
+                yield
+        except Unreachable as error:
+            self.suspect()
+            raise ClusterFailed(f"{name} is unreachable: {error}") from error
+        except ApiError as error:
+            raise ClusterFailed(f"{name}: {error.message}") from error
+        except TimeoutError as error:
+            self.suspect()
+            raise ClusterFailed(f"{name} was not done within {timeout:g}s") from error
+
+
+class ClusterFailed(ReconciliationFailed):
+    """A remote cluster's fault; who describes the cluster is added on the way."""
+
+
+@dataclass(eq=False, slots=True)
+class _Open:
+    """`busy`: passes that work with it now."""
+
+    cluster: Cluster
+    reach: Reachability
+    credential: Credential | None
+    held: contextlib.AsyncExitStack
+    users: set[Key] = field(default_factory=set)
+    busy: int = 0
+    unused: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Clusters:
+    """`run` holds the watches of all of them. `wake` hears whose cluster answers again."""
+
+    def __init__(self, kube: Kube, describe: Describe, seen: Seen, disturbed: Disturbed, wake: Callable[[Key], None]) -> None:
+        self._describe = describe
+        self._seen = seen
+        self._disturbed = disturbed
+        self._wake = wake
+        self._open: dict[str, _Open] = {}
+        self._names: dict[Key, str] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self.local = Cluster(LOCAL, kube, self._live(LOCAL, kube))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as self._group:
+            self._group.create_task(self.local.live.run())
+
+    def named(self, name: str) -> Cluster | None:
+        """None for one that was closed."""
+        if name == LOCAL:
+            return self.local
+        found = self._open.get(name)
+        return found.cluster if found else None
+
+    @contextlib.asynccontextmanager
+    async def at(self, kustomization: Kustomization, account: str) -> AsyncIterator[Cluster]:
+        """The cluster that it applies to, which answers just now; `account` is the user it acts as, "" for the connection's own.
+
+        Raises ReconciliationFailed: at once while the cluster is known to be away.
+        """
+        if kustomization.spec.kube_config is None:
+            self.leave(kustomization.key)
+            yield self.local
+            return
+        described = await self._describe(kustomization)
+        opened = await self._opened(described, kustomization.key, account)
+        opened.busy += 1
+        try:
+            async with opened.cluster.told(2 * PATIENCE):
+                await opened.reach.check()
+            yield opened.cluster
+        except ClusterFailed as failure:
+            raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {failure}") from failure
+        finally:
+            opened.busy -= 1
+            self._close_unused(opened)
+
+    def disown(self, key: Key) -> None:
+        """What it applied is nobody's: a change of it is no foreign write."""
+        self.local.owned.forget(key)
+        if cluster := self.named(self._names.get(key, LOCAL)):
+            cluster.owned.forget(key)
+
+    def leave(self, key: Key) -> None:
+        """It uses no remote cluster any more."""
+        opened = self._open.get(self._names.pop(key, LOCAL))
+        if opened:
+            opened.users.discard(key)
+            opened.cluster.owned.forget(key)
+            self._close_unused(opened)
+
+    async def _opened(self, described: Described, key: Key, account: str) -> _Open:
+        name = digest_of(described.digest, account)
+        if name not in self._open:
+            opened = await self._connect(name, described, account)
+            if name in self._open or self._group is None:  # another pass was faster
+                await opened.held.aclose()
+            else:
+                self._open[name] = opened
+                self._group.create_task(self._serve(opened), context=contextvars.Context())
+        if self._names.get(key) != name:
+            self.leave(key)
+        opened = self._open[name] = self._open.pop(name)  # last in the order of use
+        opened.users.add(key)
+        self._names[key] = name
+        self._make_room()
+        return opened
+
+    async def _connect(self, name: str, described: Described, account: str) -> _Open:
+        held = contextlib.AsyncExitStack()
+        try:
+            access = await described.connect()
+            if access.credential:
+                await access.credential.ensure()
+            manager = names.KUSTOMIZE_CONTROLLER
+            kube = await held.enter_async_context(Kube(access.connection, field_manager=manager, user_agent=manager))
+        except BadConnection as error:
+            raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {error}") from error
+        except ApiError as error:
+            raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: no credential: {error.message}") from error
+        acting = kube.acting_as(account) if account else kube
+        reach = Reachability(lambda: _probe(acting), lambda: self._returned(name))
+        cluster = Cluster(name, kube, self._live(name, acting), suspect=reach.suspect)
+        return _Open(cluster, reach, access.credential, held)
+
+    async def _serve(self, opened: _Open) -> None:
+        """Its watches, until nobody uses it."""
+        async with opened.held, asyncio.TaskGroup() as group:
+            jobs = [opened.cluster.live.run(), opened.reach.run()]
+            if opened.credential:
+                told: Callable[[Exception], None] = lambda error: self._disturbed("credential", error)  # noqa: E731
+                jobs.append(opened.credential.run(told, (ApiError, Unreachable, BadConnection)))
+            tasks = [group.create_task(job) for job in jobs]
+            await opened.unused.wait()
+            for task in tasks:
+                task.cancel()
+
+    def _live(self, name: str, kube: Kube) -> LiveWithinRights:
+        return LiveWithinRights(
+            kube,
+            lambda api_version, kind, old, new: self._seen(name, api_version, kind, old, new),
+            lambda _, kind, error: self._disturbed(kind, error),
+        )
+
+    def _returned(self, name: str) -> None:
+        for key in tuple(self._open[name].users if name in self._open else ()):
+            self._wake(key)
+
+    def _close_unused(self, opened: _Open) -> None:
+        if opened.users or opened.busy or opened.unused.is_set():
+            return
+        opened.unused.set()
+        del self._open[opened.cluster.name]
+
+    def _make_room(self) -> None:
+        """Closes the one that was used longest ago; its next pass opens it again."""
+        idle = [opened for opened in self._open.values() if not opened.busy][:-1]
+        for opened in idle[: max(len(self._open) - MOST, 0)]:
+            for key in opened.users:
+                self._names.pop(key, None)
+            opened.users.clear()
+            self._close_unused(opened)
+
+
+async def _probe(kube: Kube) -> None:
+    """Whether it answers and knows us. What we may do there shows later. Raises Unreachable, ApiError for 401."""
+    status, _ = await kube.raw("GET", "/version")
+    if status == 401:
+        raise error_of(status, {"kind": "Status", "reason": "Unauthorized", "message": "the credentials are not accepted"})
+    if status >= 500:
+        raise Unreachable(f"the server answered with status {status}")
