@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"sigs.k8s.io/kustomize/api/konfig"
@@ -40,8 +41,9 @@ type JSON6902Patch struct {
 }
 
 // amend puts the kustomization.yaml that the build reads into the overlay: the one in dir, or one made from the YAML
-// files below it, changed by the settings. Contract: source-kustomize.md 8.3.
-func amend(files *boundedFS, dir string, settings Settings) error {
+// files below it, changed by the settings. Contract: source-kustomize.md 8.3. Every object is annotated with its origin;
+// told is whether the user asked for that.
+func amend(files *boundedFS, dir string, settings Settings) (told bool, err error) {
 	path, found := findKustomizationFile(files, dir)
 	kustomization := types.Kustomization{
 		TypeMeta: types.TypeMeta{APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind},
@@ -49,10 +51,10 @@ func amend(files *boundedFS, dir string, settings Settings) error {
 	if found {
 		content, err := files.ReadFile(path)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if err := yaml.Unmarshal(content, &kustomization); err != nil {
-			return fmt.Errorf("failed to decode %s: %w", path, err)
+			return false, fmt.Errorf("failed to decode %s: %w", path, err)
 		}
 		if len(kustomization.Resources) == 0 { // objects of generators and components tell where they come from
 			kustomization.BuildMetadata = []string{types.OriginAnnotations}
@@ -60,7 +62,7 @@ func amend(files *boundedFS, dir string, settings Settings) error {
 	} else {
 		resources, err := collect(files, dir)
 		if err != nil {
-			return err
+			return false, err
 		}
 		kustomization.Resources = resources
 		if len(resources) == 0 { // kustomize refuses an empty file; this one builds to nothing
@@ -68,14 +70,18 @@ func amend(files *boundedFS, dir string, settings Settings) error {
 		}
 	}
 	if err := settings.apply(&kustomization, files, dir); err != nil {
-		return err
+		return false, err
+	}
+	told = slices.Contains(kustomization.BuildMetadata, types.OriginAnnotations)
+	if !told {
+		kustomization.BuildMetadata = append(kustomization.BuildMetadata, types.OriginAnnotations)
 	}
 	content, err := yaml.Marshal(kustomization)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", path, err)
+		return false, fmt.Errorf("encode %s: %w", path, err)
 	}
 	files.put(path, content)
-	return nil
+	return told, nil
 }
 
 func findKustomizationFile(files *boundedFS, dir string) (path string, found bool) {

@@ -30,9 +30,16 @@ type BuildArgs struct {
 	MaxBytes         int               `json:"maxBytes"`   // of all objects as JSON; 0: no limit
 }
 
-// BuildResult has the objects in kustomize's order.
+// BuildResult has the objects in kustomize's order, and for each the file it comes from, below the root; "" if unknown.
 type BuildResult struct {
 	Objects []json.RawMessage `json:"objects"`
+	Files   []string          `json:"files"`
+}
+
+// built is what kustomize made. told: the user wants to see the origin annotations.
+type built struct {
+	resources resmap.ResMap
+	told      bool
 }
 
 // kustomize keeps the OpenAPI schema in package variables. Builds that name a schema of their own run alone, between two
@@ -59,18 +66,17 @@ func Build(ctx context.Context, args BuildArgs) (BuildResult, error) {
 		}
 		return BuildResult{}, err
 	}
-	result, err := expand(objects, args)
-	return BuildResult{Objects: result}, err
+	return expand(objects, args)
 }
 
-func buildShared(ctx context.Context, args BuildArgs) (resmap.ResMap, error) {
+func buildShared(ctx context.Context, args BuildArgs) (built, error) {
 	schema.RLock()
 	defer schema.RUnlock()
 	loadBuiltin.Do(func() { openapi.Schema() }) // later reads of the schema find it complete, and need no lock
 	return build(ctx, args, true)
 }
 
-func buildAlone(ctx context.Context, args BuildArgs) (resmap.ResMap, error) {
+func buildAlone(ctx context.Context, args BuildArgs) (built, error) {
 	schema.Lock()
 	defer schema.Unlock()
 	openapi.ResetOpenAPI()
@@ -81,7 +87,7 @@ func buildAlone(ctx context.Context, args BuildArgs) (resmap.ResMap, error) {
 	return build(ctx, args, false)
 }
 
-func build(ctx context.Context, args BuildArgs, shared bool) (objects resmap.ResMap, err error) {
+func build(ctx context.Context, args BuildArgs, shared bool) (result built, err error) {
 	defer func() { // kustomize panics on some odd names and patches
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("kustomize build failed: kustomize gave up: %v", cause)
@@ -93,11 +99,11 @@ func build(ctx context.Context, args BuildArgs, shared bool) (objects resmap.Res
 	}
 	files, err := newBoundedFS(ctx, args.Root, clones)
 	if err != nil {
-		return nil, fmt.Errorf("source tree: %w", err)
+		return built{}, fmt.Errorf("source tree: %w", err)
 	}
 	dir, err := locate(files, args)
 	if err != nil {
-		return nil, err
+		return built{}, err
 	}
 	for path, content := range args.Overlay {
 		files.put(filepath.Join(files.root, path), content)
@@ -110,21 +116,22 @@ func build(ctx context.Context, args BuildArgs, shared bool) (objects resmap.Res
 		}
 		return refusal
 	}
-	if err := amend(files, dir, args.Settings); err != nil {
-		return nil, err
+	told, err := amend(files, dir, args.Settings)
+	if err != nil {
+		return built{}, err
 	}
 	options := &krusty.Options{
 		LoadRestrictions: types.LoadRestrictionsNone, // boundedFS is the restriction
 		PluginConfig:     types.DisabledPluginConfig(),
 	}
-	objects, err = krusty.MakeKustomizer(options).Run(files, dir)
+	resources, err := krusty.MakeKustomizer(options).Run(files, dir)
 	if refusal != nil {
 		err = refusal
 	}
 	if err != nil {
-		return nil, fmt.Errorf("kustomize build failed: %w", err)
+		return built{}, fmt.Errorf("kustomize build failed: %w", err)
 	}
-	return objects, nil
+	return built{resources, told}, nil
 }
 
 func locate(files *boundedFS, args BuildArgs) (string, error) {

@@ -45,6 +45,47 @@ func show(objects []json.RawMessage) string {
 	return strings.Join(lines, "\n")
 }
 
+// The file of each object is told beside it, and the object is as if nobody had asked.
+func TestFiles(t *testing.T) {
+	for name, c := range map[string]struct {
+		files  map[string]string
+		path   string
+		want   string
+		object string
+	}{
+		"found by itself": {files: map[string]string{"deep/a.yaml": configMap}, want: "[deep/a.yaml]"},
+		"of a base, and generated": {
+			files: map[string]string{
+				"app/kustomization.yaml": "resources: [../base]\nconfigMapGenerator: [{name: g, literals: [a=b]}]\n",
+				"base/sub/a.yaml":        configMap, "base/kustomization.yaml": "resources: [sub/a.yaml]\n",
+			},
+			path: "./app", want: "[base/sub/a.yaml app/kustomization.yaml]",
+		},
+		"the items of a list": {
+			files: map[string]string{"a.yaml": "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, metadata: {name: a}}\n- {apiVersion: v1, kind: Secret, metadata: {name: b}}\n"},
+			want:  "[a.yaml a.yaml]",
+		},
+		"whose annotation is wanted": {
+			files: map[string]string{"a.yaml": configMap, "kustomization.yaml": "resources: [a.yaml]\nbuildMetadata: [originAnnotations]\n"},
+			want:  "[a.yaml]", object: `"config.kubernetes.io/origin":"path: a.yaml\n"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result, err := Build(context.Background(), BuildArgs{Root: tree(t, c.files), Path: c.path})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(result.Files); got != c.want {
+				t.Errorf("files %s, want %s", got, c.want)
+			}
+			shown := show(result.Objects)
+			if c.object == "" && strings.Contains(shown, "annotations") || !strings.Contains(shown, c.object) {
+				t.Errorf("objects: %s", shown)
+			}
+		})
+	}
+}
+
 func TestBuild(t *testing.T) {
 	for name, c := range map[string]struct {
 		files    map[string]string
@@ -65,6 +106,10 @@ func TestBuild(t *testing.T) {
 		"a stray YAML file breaks the build": {
 			files: map[string]string{"a.yaml": configMap, "values.yaml": "replicas: 1\n"}, fails: true,
 			want: []string{"failed to decode Kubernetes YAML from ", "/values.yaml: "},
+		},
+		"a typo in apiVersion names file and object": {
+			files: map[string]string{"a.yaml": strings.Replace(configMap, "apiVersion", "apiversion", 1)}, fails: true,
+			want: []string{`a.yaml: failed to decode Kubernetes apiVersion, kind and name from: {"apiversion":"v1","kind":"ConfigMap","metadata":{"name":"settings"}}`},
 		},
 		"an empty folder builds to nothing": {files: map[string]string{"a/.keep": ""}, args: BuildArgs{Path: "a"}},
 		"a missing path": {

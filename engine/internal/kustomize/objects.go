@@ -3,9 +3,10 @@ package kustomize
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 
-	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 
 	"fleetloop.dev/engine/internal/depth"
@@ -13,39 +14,100 @@ import (
 
 // header is what every object must have.
 type header struct {
-	APIVersion string `json:"apiVersion"`
-	Kind       string `json:"kind"`
-	Metadata   struct {
-		Name string `json:"name"`
-	} `json:"metadata"`
-	Items []json.RawMessage `json:"items"`
+	APIVersion string
+	Kind       string
+	Name       string
+	Items      []json.RawMessage
+}
+
+// UnmarshalJSON takes fields as the API server does, by their exact names; `apiversion` is none.
+func (h *header) UnmarshalJSON(content []byte) error {
+	var fields, metadata map[string]json.RawMessage
+	if err := json.Unmarshal(content, &fields); err != nil {
+		return err
+	}
+	if raw, found := fields["metadata"]; found {
+		if err := json.Unmarshal(raw, &metadata); err != nil {
+			return err
+		}
+	}
+	for _, field := range []struct {
+		raw  json.RawMessage
+		into any
+	}{{fields["apiVersion"], &h.APIVersion}, {fields["kind"], &h.Kind}, {metadata["name"], &h.Name}, {fields["items"], &h.Items}} {
+		if field.raw == nil {
+			continue
+		}
+		if err := json.Unmarshal(field.raw, field.into); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // expand gives the built resources as JSON objects: lists as their items, kustomize's own configuration left out.
-func expand(resources resmap.ResMap, args BuildArgs) ([]json.RawMessage, error) {
-	objects, size := []json.RawMessage{}, 0
-	for _, resource := range resources.Resources() {
+func expand(made built, args BuildArgs) (BuildResult, error) {
+	result, size := BuildResult{Objects: []json.RawMessage{}, Files: []string{}}, 0
+	for _, resource := range made.resources.Resources() {
+		file, err := origin(resource, made.told, args.Path)
+		if err != nil {
+			return BuildResult{}, fmt.Errorf("origin of %s: %w", resource.CurId(), err)
+		}
 		content, err := resource.MarshalJSON()
 		if err != nil {
-			return nil, fmt.Errorf("encode %s: %w", resource.CurId(), err)
+			return BuildResult{}, fmt.Errorf("encode %s: %w", resource.CurId(), err)
 		}
 		if err := depth.Check(content); err != nil {
-			return nil, fmt.Errorf("%s: %w", resource.CurId(), err)
+			return BuildResult{}, fmt.Errorf("%s: %w", resource.CurId(), err)
 		}
 		items, err := Flatten(content)
 		if err != nil {
-			return nil, err
+			return BuildResult{}, in(file, err)
 		}
-		objects = append(objects, items...)
+		result.Objects = append(result.Objects, items...)
+		for range items {
+			result.Files = append(result.Files, file)
+		}
 		size += len(content)
-		if args.MaxObjects > 0 && len(objects) > args.MaxObjects {
-			return nil, fmt.Errorf("the build has more than %d objects", args.MaxObjects)
+		if args.MaxObjects > 0 && len(result.Objects) > args.MaxObjects {
+			return BuildResult{}, fmt.Errorf("the build has more than %d objects", args.MaxObjects)
 		}
 		if args.MaxBytes > 0 && size > args.MaxBytes {
-			return nil, fmt.Errorf("the objects of the build have more than %d bytes", args.MaxBytes)
+			return BuildResult{}, fmt.Errorf("the objects of the build have more than %d bytes", args.MaxBytes)
 		}
 	}
-	return objects, nil
+	return result, nil
+}
+
+// origin reads where an object comes from, and takes the annotation that tells it away again unless the user wants it.
+func origin(resource *resource.Resource, told bool, path string) (string, error) {
+	from, err := resource.GetOrigin()
+	if err != nil || from == nil {
+		return "", err
+	}
+	if !told {
+		if err := resource.SetOrigin(nil); err != nil {
+			return "", err
+		}
+	}
+	file := from.Path
+	if file == "" {
+		file = from.ConfiguredIn // a generator's
+	}
+	switch {
+	case file == "":
+		return "", nil
+	case from.Repo != "":
+		return from.Repo + "//" + strings.TrimPrefix(file, "/"), nil
+	}
+	return strings.TrimPrefix(filepath.Join("/", path, file), "/"), nil
+}
+
+func in(file string, err error) error {
+	if file == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", file, err)
 }
 
 // Flatten checks one object and gives it, its items if it is a list, or nothing if it is for kustomize alone.
@@ -70,23 +132,32 @@ func Flatten(content json.RawMessage) ([]json.RawMessage, error) {
 		(head.Kind == types.KustomizationKind || head.Kind == types.ComponentKind) {
 		return nil, nil
 	}
-	if head.APIVersion == "" || head.Kind == "" || head.Metadata.Name == "" {
+	if head.APIVersion == "" || head.Kind == "" || head.Name == "" {
 		return nil, fmt.Errorf("failed to decode Kubernetes apiVersion, kind and name from: %s", excerpt(content))
 	}
 	return []json.RawMessage{content}, nil
 }
 
-// excerpt shows the fields that should name an object, and nothing that could be a secret.
+// excerpt shows the fields that should name an object, in the letters they are written in, and nothing that could be a secret.
 func excerpt(content json.RawMessage) string {
-	var fields struct {
-		APIVersion any `json:"apiVersion,omitempty"`
-		Kind       any `json:"kind,omitempty"`
-		Metadata   struct {
-			Name      any `json:"name,omitempty"`
-			Namespace any `json:"namespace,omitempty"`
-		} `json:"metadata"`
-	}
+	var fields map[string]json.RawMessage
 	_ = json.Unmarshal(content, &fields)
-	shown, _ := json.Marshal(fields)
-	return string(shown)
+	metadata, shown := map[string]json.RawMessage{}, map[string]any{}
+	for key, value := range fields {
+		switch strings.ToLower(key) {
+		case "apiversion", "kind":
+			shown[key] = value
+		case "metadata":
+			var inner map[string]json.RawMessage
+			_ = json.Unmarshal(value, &inner)
+			for key, value := range inner {
+				if lower := strings.ToLower(key); lower == "name" || lower == "namespace" {
+					metadata[key] = value
+				}
+			}
+		}
+	}
+	shown["metadata"] = metadata
+	text, _ := json.Marshal(shown)
+	return string(text)
 }

@@ -50,7 +50,7 @@ func Secrets(ctx context.Context, args BuildArgs) (SecretsResult, error) {
 	if err != nil {
 		return SecretsResult{}, err
 	}
-	if err := amend(files, dir, args.Settings); err != nil {
+	if _, err := amend(files, dir, args.Settings); err != nil {
 		return SecretsResult{}, err
 	}
 	w := secretWalk{files: files, visited: map[string]bool{}, found: map[string]SecretFile{}}
