@@ -27,6 +27,7 @@ from tests.kit.faults import Fault, FaultPlan, Request
 HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host", "upgrade", "te", "trailer"}
 SLOWNESS = 3000  # milliseconds at most
 LARGEST_BODY = 64 << 20
+LONGEST_LINE = 4 << 20
 REFUSALS = {
     Fault.CONFLICT: (409, "Conflict", {}),
     Fault.THROTTLED: (429, "TooManyRequests", {"Retry-After": "1"}),
@@ -63,7 +64,9 @@ class FaultProxy:
         """Listens, on the port that it had before."""
         connector = aiohttp.TCPConnector(limit=0, ssl=self.upstream_tls())
         timeout = aiohttp.ClientTimeout(total=None)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=timeout, auto_decompress=False, read_bufsize=LONGEST_LINE
+        )
         app = web.Application(client_max_size=LARGEST_BODY)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -76,8 +79,8 @@ class FaultProxy:
         for transport in tuple(self._clients):
             transport.abort()
         assert self._session and self._runner
-        await self._session.close()
         await self._runner.cleanup()
+        await self._session.close()
 
     @contextlib.asynccontextmanager
     async def away(self) -> AsyncIterator[None]:
@@ -113,7 +116,7 @@ class FaultProxy:
         asked = Request(request.method, request.raw_path)
         try:
             return await self._answer(request, asked, self.plan.next_fault(asked))
-        except (_Abort, aiohttp.ClientError):
+        except (_Abort, aiohttp.ClientError, ConnectionError):
             transport.abort()
             return web.Response()  # nobody hears it
         finally:
@@ -161,7 +164,7 @@ class FaultProxy:
         async with self._request(request, b"") as upstream:
             response = web.StreamResponse(status=upstream.status, headers=_end_to_end(upstream.headers))
             await response.prepare(request)
-            async for line in _lines(upstream.content):
+            async for line in upstream.content:
                 if fault is Fault.WATCH_DEAF and b'"BOOKMARK"' in line[:30]:
                     continue
                 if fault in {Fault.WATCH_CUT, Fault.WATCH_TORN, Fault.WATCH_STALLED}:
@@ -223,12 +226,3 @@ def _refusal(fault: Fault | None) -> web.Response:
 
 def _end_to_end(headers: Any) -> CIMultiDict[str]:
     return CIMultiDict((key, value) for key, value in headers.items() if key.lower() not in HOP_BY_HOP)
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """With their ends; a line may be longer than the reader's limit."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line + b"\n"

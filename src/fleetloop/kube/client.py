@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -13,9 +13,10 @@ from typing import Any, Literal, Self, TypeAlias
 import aiohttp
 import orjson
 
+from fleetloop.kube.answers import again_when_lost, bounded, decoded_or_none, lines_of, parsed, pause_of, translated
 from fleetloop.kube.connection import Connection
 from fleetloop.kube.discovery import AGGREGATED, Discovery, Resource
-from fleetloop.kube.errors import ApiError, NotFound, Unreachable, error_of
+from fleetloop.kube.errors import ApiError, NotFound, error_of
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 
 PAGE = 500
@@ -23,7 +24,6 @@ POOL = 64
 REQUEST_TIMEOUT = 60.0
 METADATA = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 THROTTLED_TRIES = 10  # a server that says 429, or 503 and when to come again; client-go tries as often
-LONGEST_PAUSE = 30.0  # seconds, whatever Retry-After says
 PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "json": "application/json-patch+json",
@@ -136,8 +136,8 @@ class Kube:
         if resource_version:
             params["resourceVersion"] = resource_version
         async with self._send("GET", resource.path(namespace), params=params, accept=self._listed_as.format("")) as response:
-            async for line in _lines(response.content):
-                event = _parsed(line, "GET", resource.path(namespace))
+            async for line in lines_of(response.content):
+                event = parsed(line, "GET", resource.path(namespace))
                 if event["type"] == "ERROR":
                     raise error_of(int(event["object"].get("code") or 500), event["object"])
                 yield WatchEvent(event["type"], event["object"])
@@ -161,14 +161,18 @@ class Kube:
     async def preview(self, manifest: Manifest, *, force: bool = True, field_manager: str = "") -> Preview:
         """A dry run of `apply`, with the server's clock at the time."""
         params = self._apply_params(force, field_manager) | {"dryRun": "All"}
-        path, started = await self._path(ref_of(manifest)), time.monotonic()
+        path = await self._path(ref_of(manifest))
+        return await again_when_lost(lambda: self._preview(path, params, manifest))
+
+    async def _preview(self, path: str, params: dict[str, str], manifest: Manifest) -> Preview:
+        started = time.monotonic()
         async with (
             self._slots,
-            _bounded(REQUEST_TIMEOUT, "PATCH", path),
+            bounded(REQUEST_TIMEOUT, "PATCH", path),
             self._send("PATCH", path, params=params, body=manifest, content_type=PATCH_TYPES["apply"]) as response,
         ):
             answered = parsedate_to_datetime(response.headers["Date"])
-            seen = _parsed(await response.read(), "PATCH", path)
+            seen = parsed(await response.read(), "PATCH", path)
             return Preview(seen, answered - timedelta(seconds=time.monotonic() - started))
 
     async def patch(
@@ -207,7 +211,7 @@ class Kube:
     async def stream(self, path: str, params: dict[str, str] | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
         """Lines of a long answer, as `logs?follow=true` gives."""
         async with self._send("GET", path, params=params) as response:
-            yield _lines(response.content)
+            yield lines_of(response.content)
 
     async def resource_for(self, api_version: str, kind: str) -> Resource:
         return await self._discovery.resource_for(api_version, kind)
@@ -245,12 +249,20 @@ class Kube:
         content_type: str = "application/json",
         accept: str = "application/json",
     ) -> dict[str, Any]:
+        async def ask() -> dict[str, Any]:
+            return await self._ask(method, path, params, body, content_type, accept)
+
+        return await (again_when_lost(ask) if method == "GET" else ask())
+
+    async def _ask(
+        self, method: str, path: str, params: dict[str, str] | None, body: Any, content_type: str, accept: str
+    ) -> dict[str, Any]:
         async with (
             self._slots,
-            _bounded(REQUEST_TIMEOUT, method, path),
+            bounded(REQUEST_TIMEOUT, method, path),
             self._send(method, path, params=params, body=body, content_type=content_type, accept=accept) as response,
         ):
-            decoded = _parsed(await response.read(), method, path)
+            decoded = parsed(await response.read(), method, path)
             return decoded if isinstance(decoded, dict) else {"value": decoded}
 
     @contextlib.asynccontextmanager
@@ -272,9 +284,9 @@ class Kube:
         if body is not None:
             headers.append(("Content-Type", content_type))
             data = orjson.dumps(body)
-        async with _bounded(REQUEST_TIMEOUT, method, path):  # to the answer's head: a watch goes on for ever
+        async with bounded(REQUEST_TIMEOUT, method, path):  # to the answer's head: a watch goes on for ever
             for attempt in range(THROTTLED_TRIES):
-                with _translated(method, path):
+                with translated(method, path):
                     response = await self._session.request(
                         method,
                         self.connection.server + path,
@@ -291,70 +303,12 @@ class Kube:
                 response.release()
                 await asyncio.sleep(pause)
         async with response:
-            with _translated(method, path):
+            with translated(method, path):
                 if response.status >= 400 and not accept_errors:
-                    raise error_of(response.status, _decoded(await response.read()))
+                    raise error_of(response.status, decoded_or_none(await response.read()))
                 yield response
-
-
-def pause_of(status: int, retry_after: str | None) -> float | None:
-    """Seconds until the same request may be sent again, None when that is not for the client to decide.
-
-    Both are said before anything is done; but only with a time is 503 an offer. A date instead of seconds is legal and used by
-    nobody: a second then.
-    """
-    if status != 429 and not (status == 503 and retry_after):
-        return None
-    try:
-        return min(max(float(retry_after or 1), 0.0), LONGEST_PAUSE)
-    except ValueError:
-        return 1.0
-
-
-@contextlib.asynccontextmanager
-async def _bounded(seconds: float, method: str, path: str) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise Unreachable(f"{method} {path}: no answer within {seconds:g}s") from error
-
-
-@contextlib.contextmanager
-def _translated(method: str, path: str) -> Iterator[None]:
-    try:
-        yield
-    except (aiohttp.ClientError, ConnectionError) as error:
-        raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
-
-
-def _parsed(body: bytes, method: str, path: str) -> Any:
-    """What was cut short on the way is no answer."""
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise Unreachable(f"{method} {path}: the answer is no whole JSON document") from error
-
-
-def _decoded(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
 
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
     found = {"labelSelector": label_selector, "fieldSelector": field_selector}
     return {key: value for key, value in found.items() if value}
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length: an event may be far larger than the reader's own line limit."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
-    if rest:
-        yield rest

@@ -9,6 +9,7 @@ ApiError              the server answered with a Status
   Invalid             validation refused the object
   Expired             a watch's version is too old: list again
 Unreachable           no answer: connection, TLS, timeout
+  ConnectionLost      the connection was there and broke, or only a part of the answer came
 BadConnection         the kubeconfig or the in-cluster settings are unusable
 """
 
@@ -57,6 +58,10 @@ class Expired(ApiError):
 
 class Unreachable(Exception):
     """No answer came; the same request may succeed later."""
+
+
+class ConnectionLost(Unreachable):
+    pass
 
 
 class BadConnection(Exception):

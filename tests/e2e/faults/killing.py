@@ -1,0 +1,58 @@
+"""`Killer`: ends a process at random moments of its work, again and again, and has it started again at once."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.e2e.faults.following import Following
+from tests.kit.processes import children_of
+
+LULL = 1.0  # seconds; with so long no news there is nothing to interrupt, but a restart may be interrupted itself
+
+
+@dataclass
+class Killer:
+    """Kills when it has seen a random number of changes of `kind`, or at once, while its victim starts."""
+
+    following: Following
+    kind: str
+    kill: Callable[[], Awaitable[None]]
+    dice: random.Random
+    most_news: int
+    kills: int = 0
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, wanted: int) -> None:
+        while self.kills < wanted:
+            news = 0 if self.dice.random() < 0.15 else self.dice.randint(1, self.most_news)
+            target = self.following.news[self.kind] + news
+            await self.following.until(lambda target=target: self.following.news[self.kind] >= target, 600)  # type: ignore[misc]
+            await asyncio.sleep(self.dice.random() * 0.05)  # somewhere between two writes
+            await self.kill()
+            self.kills += 1
+
+
+async def kill_engines(controller_pid: Callable[[], int], wanted: int, dice: random.Random, done: Callable[[], bool]) -> int:
+    """Kills engine processes of the controller while it works; gives how many died. Stops early when `done`."""
+    kills = 0
+    while kills < wanted and not done():
+        for pid in engines_of(controller_pid()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+        await asyncio.sleep(dice.uniform(0.02, 0.25))  # a process that begins to work gives no event
+    return kills
+
+
+def engines_of(pid: int) -> list[int]:
+    found = []
+    for child in children_of(pid):
+        with contextlib.suppress(OSError):
+            if b"fleetloop-engine" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
