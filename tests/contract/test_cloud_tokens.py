@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from tests.kit.clouds import CLIENT, EMAIL, PROVIDER, ROLE, TENANT, Clouds, running_clouds
+from tests.kit.proxies import http_proxy, socks5_proxy
 
 AWS = {"eks.amazonaws.com/role-arn": ROLE}
 AZURE = {"azure.workload.identity/tenant-id": TENANT, "azure.workload.identity/client-id": CLIENT}
@@ -107,6 +108,20 @@ async def test_gcp_federation_of_a_service_account(clouds: Clouds) -> None:
 async def test_refusals(clouds: Clouds, cloud: str, annotations: dict[str, str], error: str) -> None:
     found = await asked(clouds, cloud, annotations)
     assert error in found["error"] and "token-for" not in found["error"] and "\n" not in found["error"]
+
+
+@pytest.mark.parametrize(("cloud", "annotations"), [("aws", AWS), ("azure", AZURE), ("gcp", GCP)])
+async def test_through_proxies(clouds: Clouds, cloud: str, annotations: dict[str, str]) -> None:
+    target = clouds.url.removeprefix("https://")
+    async with http_proxy("ada", "p@ss") as proxy:
+        found = await asked(clouds, cloud, annotations, proxy=proxy.address.replace("//", "//ada:p%40ss@"))
+        assert "error" not in found and set(proxy.targets) == {target}
+    async with socks5_proxy("ada", "p@ss") as proxy:
+        found = await asked(clouds, cloud, annotations, proxy=proxy.address.replace("//", "//ada:p%40ss@"))
+        if cloud == "aws":
+            assert found["error"] == "credentials of AWS cannot be fetched through a SOCKS5 proxy, use an HTTP proxy"
+        else:
+            assert "error" not in found and set(proxy.targets) == {target}
 
 
 @pytest.mark.parametrize(("cloud", "annotations"), [("aws", AWS), ("azure", AZURE), ("gcp", GCP)])

@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import jwt
@@ -10,9 +11,10 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from fleetloop.auth import IdentityError, InvalidSecret
+from fleetloop.auth import IdentityError, InvalidSecret, ProxyAccess
 from fleetloop.auth.github_app import app_jwt, github_app, installation_token
 from tests.kit.clouds import APP_ID, Clouds, running_clouds
+from tests.kit.proxies import ProxyServer, http_proxy, socks5_proxy
 from tests.kit.tls import Authority
 
 
@@ -75,6 +77,20 @@ async def test_no_redirect_is_followed(clouds: Clouds) -> None:
     finally:
         await runner.cleanup()
     assert clouds.seen == []
+
+
+@pytest.mark.parametrize("kind", [http_proxy, socks5_proxy])
+async def test_through_a_proxy(clouds: Clouds, kind: Callable[..., AbstractAsyncContextManager[ProxyServer]]) -> None:
+    app, target = github_app(secret(clouds)), clouds.url.removeprefix("https://")
+    async with kind("ada", "p@ss") as proxy:
+        token = await installation_token(app, ProxyAccess(proxy.address, "ada", "p@ss"))
+        assert (token.value, proxy.targets) == (clouds.git_token, [target])
+        assert not any(b"eyJ" in head for head in proxy.heads)  # the App's word is not for the proxy
+        with pytest.raises(IdentityError) as caught:
+            await installation_token(app, ProxyAccess(proxy.address, "ada", "wr0ng"))
+        assert "wr0ng" not in str(caught.value) and proxy.targets == [target]
+    with pytest.raises(IdentityError):
+        await installation_token(app, ProxyAccess(proxy.address, "ada", "p@ss"))
 
 
 async def test_client_certificate(clouds: Clouds, tmp_path: Path) -> None:

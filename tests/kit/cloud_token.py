@@ -14,7 +14,7 @@ from fleetloop.auth.gcp import GcpEndpoints, gcp_token
 
 
 async def main(cloud: str, annotations: str, proxy_address: str, endpoint: str) -> object:
-    proxy = auth.ProxyAccess(proxy_address) if proxy_address else None
+    proxy = auth.proxy_access({"address": proxy_address.encode()}) if proxy_address else None
     identity = auth.OWN_IDENTITY
     if annotations != "own":
 

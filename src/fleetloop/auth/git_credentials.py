@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 SecretData = Mapping[str, bytes]
 _PROXY_SCHEMES = ("http", "https", "socks5")
@@ -63,7 +63,8 @@ def proxy_access(data: SecretData) -> ProxyAccess:
     if parts.scheme not in _PROXY_SCHEMES or not host or not address.isprintable() or " " in address:
         raise malformed
     host = f"[{host}]" if ":" in host else host
-    username, password = text_of(data, "username") or parts.username or "", text_of(data, "password") or parts.password or ""
+    username = text_of(data, "username") or unquote(parts.username or "")
+    password = text_of(data, "password") or unquote(parts.password or "")
     return ProxyAccess(f"{parts.scheme}://{host}" + (f":{port}" if port else ""), username, password)
 
 

@@ -6,27 +6,21 @@ Flux: helm-notification-image.md 1.7, source-kustomize.md 3.2.
 import asyncio
 import datetime
 import hashlib
-import json
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import aiohttp
-
 from fleetloop.auth.errors import IdentityError
 from fleetloop.auth.git_credentials import InvalidSecret, ProxyAccess, SecretData, text_of
-from fleetloop.auth.proxy import proxy_url
+from fleetloop.auth.http import JsonHttp, json_http
 from fleetloop.auth.tls import tls_context
 from fleetloop.auth.tokens import Token
 
 GITHUB = "https://api.github.com"
 USERNAME = "x-access-token"  # with which the token is a password of Git
 _CLOCK_SKEW, _JWT_LIFETIME = 60, 540  # seconds; GitHub takes ten minutes at most
-_LIMITS = aiohttp.ClientTimeout(total=30, connect=10)
-_ANSWER_BYTES = 1 << 20
 _DIGITS = 20
 
 
@@ -84,10 +78,10 @@ async def installation_token(app: GitHubApp, proxy: ProxyAccess | None = None, n
         "Accept": "application/vnd.github+json",
         "User-Agent": "fleetloop",
     }
-    async with _session(proxy, trust, headers) as session:
-        installation = app.installation or await _installation_of(session, app)
+    async with json_http(proxy, trust, headers) as http:
+        installation = app.installation or await _installation_of(http, app)
         path = f"/app/installations/{installation}/access_tokens"
-        status, answer = await _exchange(session, "POST", app.base_url + path)
+        status, answer = await http.exchange("POST", app.base_url + path)
     if status != 201 or not isinstance(answer.get("token"), str):
         raise IdentityError(f"failed to get a token for installation {installation} of the GitHub App: {_said(status, answer)}")
     try:
@@ -108,57 +102,19 @@ def app_jwt(app: GitHubApp, now: float) -> str:
         raise InvalidSecret("'githubAppPrivateKey' is not a private RSA key in PEM form") from None
 
 
-async def _installation_of(session: aiohttp.ClientSession, app: GitHubApp) -> str:
+async def _installation_of(http: JsonHttp, app: GitHubApp) -> str:
     path = f"{quote(app.owner, safe='')}/installation"
-    status, answer = await _exchange(session, "GET", f"{app.base_url}/orgs/{path}")
+    status, answer = await http.exchange("GET", f"{app.base_url}/orgs/{path}")
     if status == 404:
-        status, answer = await _exchange(session, "GET", f"{app.base_url}/users/{path}")
+        status, answer = await http.exchange("GET", f"{app.base_url}/users/{path}")
     if status == 200 and isinstance(answer.get("id"), int):
         return str(answer["id"])
     raise IdentityError(f"failed to find the GitHub App's installation for owner '{app.owner}': {_said(status, answer)}")
 
 
-async def _exchange(session: aiohttp.ClientSession, method: str, url: str) -> tuple[int, dict[str, Any]]:
-    try:
-        async with session.request(method, url, allow_redirects=False) as response:
-            raw = await _start_of(response.content)
-    except TimeoutError:
-        raise IdentityError(f"{method} {url}: no answer in time") from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise IdentityError(f"{method} {url}: {error or type(error).__name__}") from None
-    try:
-        answer = json.loads(raw)
-    except ValueError:
-        answer = None  # a proxy's error page
-    return response.status, answer if isinstance(answer, dict) else {}
-
-
-async def _start_of(content: aiohttp.StreamReader) -> bytes:
-    raw = b""
-    async for chunk in content.iter_chunked(1 << 16):
-        raw += chunk
-        if len(raw) > _ANSWER_BYTES:
-            break
-    return raw
-
-
 def _said(status: int, answer: dict[str, Any]) -> str:
     message = "".join(char for char in str(answer.get("message", "")) if char.isprintable())[:300]
     return f"HTTP {status} {message}".rstrip()
-
-
-def _session(proxy: ProxyAccess | None, trust: ssl.SSLContext, headers: dict[str, str]) -> aiohttp.ClientSession:
-    """A proxy given wins; else the environment's count."""
-    if proxy is not None and proxy.address.startswith("socks5://"):
-        from aiohttp_socks import ProxyConnector
-
-        connector: aiohttp.TCPConnector = ProxyConnector.from_url(
-            proxy_url(proxy).replace("socks5h", "socks5", 1), rdns=True, ssl=trust
-        )
-        return aiohttp.ClientSession(connector=connector, headers=headers, timeout=_LIMITS)
-    given = proxy_url(proxy) if proxy else None
-    connector = aiohttp.TCPConnector(ssl=trust)
-    return aiohttp.ClientSession(connector=connector, headers=headers, timeout=_LIMITS, proxy=given, trust_env=given is None)
 
 
 def _base_url(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from fleetloop.git.address import GitUrl
 from fleetloop.git.commit import Commit
-from fleetloop.git.credentials import ANONYMOUS, Credentials, Proxy, SshAlgorithms
+from fleetloop.git.credentials import ANONYMOUS, Credentials, Proxy, SshAlgorithms, unlocked
 from fleetloop.git.errors import (
     AuthenticationFailed,
     EmptyRepository,
@@ -79,6 +79,7 @@ __all__ = [
     "scan_host_key",
     "tag",
     "tags_of",
+    "unlocked",
     "verify_commit",
     "verify_tag",
 ]

@@ -8,10 +8,13 @@ import base64
 import re
 import shlex
 import ssl
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from fleetloop.git import socks_connect
 from fleetloop.git.address import GitUrl
 from fleetloop.git.errors import AuthenticationFailed, InvalidKey
 from fleetloop.git.keys import openssh_form
@@ -27,10 +30,16 @@ class Proxy:
     username: str = ""
     password: str = field(default="", repr=False)
 
+    @property
+    def is_socks(self) -> bool:
+        return self.address.startswith("socks5://")
+
     def url(self) -> str:
-        if not self.username:
-            return self.address
+        """A secret. Names are resolved by the proxy, as it may be the only one who can."""
         scheme, _, rest = self.address.partition("://")
+        scheme = "socks5h" if self.is_socks else scheme
+        if not self.username:
+            return f"{scheme}://{rest}"
         return f"{scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{rest}"
 
 
@@ -81,7 +90,18 @@ OPENSSH_CHOICE = SshAlgorithms()
 
 def access_of(url: GitUrl, credentials: Credentials, home: Path, ssh: SshAlgorithms) -> Access:
     """Pure. `home` is the private folder the files will be written to. Raises AuthenticationFailed, InvalidKey."""
-    return _ssh_access(credentials, home, ssh) if url.scheme == "ssh" else _http_access(url, credentials, home)
+    return _ssh_access(url, credentials, home, ssh) if url.scheme == "ssh" else _http_access(url, credentials, home)
+
+
+def unlocked(url: GitUrl, credentials: Credentials) -> Credentials:
+    """The credentials, shown to be of the form this URL needs, an encrypted identity opened. Blocking: a passphrase costs time.
+
+    Raises AuthenticationFailed.
+    """
+    if url.scheme != "ssh":
+        authorization(url, credentials)
+        return credentials
+    return replace(credentials, identity=_openssh_identity(credentials), passphrase="")
 
 
 def _http_access(url: GitUrl, credentials: Credentials, home: Path) -> Access:
@@ -128,23 +148,48 @@ def _system_pool() -> bytes:
     return Path(pool).read_bytes() + b"\n" if pool else b""
 
 
-def _ssh_access(credentials: Credentials, home: Path, ssh: SshAlgorithms) -> Access:
+def _ssh_access(url: GitUrl, credentials: Credentials, home: Path, ssh: SshAlgorithms) -> Access:
+    identity = _openssh_identity(credentials)
+    config = (_proxy_config(url, credentials) + _ssh_config(home, ssh, credentials)).encode()
+    known_hosts = credentials.known_hosts.rstrip() + b"\n"
+    files = [("ssh_config", config), ("known_hosts", known_hosts)]
+    if identity:
+        files.append(("identity", identity))
+    command = f"ssh -F {shlex.quote(str(home / 'ssh_config'))}"
+    variables = (("GIT_SSH_COMMAND", command), ("GIT_SSH_VARIANT", "ssh"), *_proxy_variables(url, credentials.proxy))
+    return Access(variables=variables, files=tuple(files))
+
+
+def _openssh_identity(credentials: Credentials) -> bytes:
+    """The private key as OpenSSH reads it without a question; empty when an agent has it. Raises AuthenticationFailed."""
     if not credentials.identity and not credentials.agent:
         raise AuthenticationFailed("invalid SSH credentials: 'identity' is required")
     if not credentials.known_hosts.strip():
         raise AuthenticationFailed("invalid SSH credentials: 'known_hosts' is required")
-    if credentials.proxy:
-        raise AuthenticationFailed("invalid proxy: Git over SSH cannot use a proxy")
-    config = _ssh_config(home, ssh, credentials).encode()
-    known_hosts = credentials.known_hosts.rstrip() + b"\n"
-    files = [("ssh_config", config), ("known_hosts", known_hosts)]
-    if credentials.identity:
-        try:
-            files.append(("identity", openssh_form(credentials.identity, credentials.passphrase)))
-        except InvalidKey as error:
-            raise AuthenticationFailed(f"invalid SSH credentials: {error}") from None
-    command = f"ssh -F {shlex.quote(str(home / 'ssh_config'))}"
-    return Access(variables=(("GIT_SSH_COMMAND", command), ("GIT_SSH_VARIANT", "ssh")), files=tuple(files))
+    if credentials.proxy and not credentials.proxy.is_socks:
+        raise AuthenticationFailed("invalid proxy: Git over SSH takes a socks5:// proxy alone")
+    try:
+        return openssh_form(credentials.identity, credentials.passphrase) if credentials.identity else b""
+    except InvalidKey as error:
+        raise AuthenticationFailed(f"invalid SSH credentials: {error}") from None
+
+
+def _proxy_config(url: GitUrl, credentials: Credentials) -> str:
+    """The helper knows one target. Any other, which a submodule may name, is not reached past the proxy."""
+    if not credentials.proxy:
+        return ""
+    program = shlex.join([sys.executable, "-I", "-S", socks_connect.__file__]).replace("%", "%%")
+    through = f"Host {url.host.strip('[]')}\n  ProxyUseFdpass yes\n  ProxyCommand {program}\n"
+    return through + "Host *\n  ProxyCommand exit 1\n"
+
+
+def _proxy_variables(url: GitUrl, proxy: Proxy | None) -> Iterator[tuple[str, str]]:
+    if proxy:
+        place = proxy.address.removeprefix("socks5://")
+        yield socks_connect.PROXY, place if re.search(r":\d+$", place) else f"{place}:1080"
+        yield socks_connect.TARGET, f"{url.host}:{url.port or 22}"
+        yield socks_connect.USERNAME, proxy.username
+        yield socks_connect.PASSWORD, proxy.password
 
 
 def _ssh_config(home: Path, ssh: SshAlgorithms, credentials: Credentials) -> str:

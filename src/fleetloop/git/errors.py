@@ -5,6 +5,7 @@ secret: addresses are shown without user info, and credentials never reach git's
 """
 
 import re
+from collections.abc import Mapping
 
 
 class GitError(Exception):
@@ -70,6 +71,7 @@ class NonFastForward(PushRejected):
 # First match wins. The text is what the contract shows after `unable to clone '<url>': `, where it names one.
 _SIGNS: tuple[tuple[str, type[GitError], str], ...] = (
     (r"[Ff]ile size limit exceeded|died of signal 25|File too large", RepositoryTooLarge, "it is larger than we accept"),
+    (r"socks5 proxy: (?P<said>[^\n]+)", GitUnreachable, "socks5 proxy"),
     (r"couldn't find remote ref (?P<what>\S+)", ReferenceNotFound, "couldn't find remote ref"),
     (r"Remote branch (?P<what>\S+) not found", ReferenceNotFound, "couldn't find remote ref"),
     (r"upload-pack: not our ref (?P<what>\w+)", ReferenceNotFound, "unable to resolve commit object for"),
@@ -97,10 +99,14 @@ def translate(stderr: str, doing: str) -> GitError:
     """The error git's stderr stands for; `doing` is "unable to clone '<url>'" or alike."""
     for sign, error, text in _SIGNS:
         if found := re.search(sign, stderr):
-            what = (found.groupdict() or {}).get("what", "")
-            detail = f'{text} "{what}"' if what else text or _shown(stderr)
-            return error(f"{doing}: {detail}")
+            return error(f"{doing}: {_detail(text, found.groupdict()) or _shown(stderr)}")
     return GitError(f"{doing}: {_shown(stderr) or 'git ended without a word'}")
+
+
+def _detail(text: str, parts: Mapping[str, str]) -> str:
+    if what := parts.get("what"):
+        return f'{text} "{what}"'
+    return f"{text}: {_shown(said)}" if (said := parts.get("said")) else text
 
 
 def translate_push(report: str, stderr: str, doing: str) -> GitError:

@@ -127,7 +127,7 @@ async def session(git: Git, url: GitUrl | None = None, credentials: Credentials 
     """Without `url`, for local commands only. Raises what `access_of` raises."""
     home = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="fleetloop-git-", dir=git.temp))
     try:
-        access = Access() if url is None else access_of(url, credentials, home, git.ssh)
+        access = Access() if url is None else await asyncio.to_thread(access_of, url, credentials, home, git.ssh)
         for name, content in access.files:
             _write_private(home / name, content)
         yield Session(git, home, environment_of(git, home, access))

@@ -74,3 +74,8 @@ def test_proxy(data: dict[str, bytes], expected: ProxyAccess) -> None:
 def test_bad_proxy(address: bytes) -> None:
     with pytest.raises(InvalidSecret, match="'address'"):
         proxy_access({"address": address})
+
+
+def test_user_info_in_a_proxy_address() -> None:
+    found = proxy_access({"address": b"http://ada:p%40ss@proxy:3128"})
+    assert (found.address, found.username, found.password) == ("http://proxy:3128", "ada", "p@ss")
