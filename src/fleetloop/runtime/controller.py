@@ -9,7 +9,8 @@ import copy
 import datetime
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -71,11 +72,21 @@ class LoopSettings:
 
 
 class Report:
-    """A pass's mouth: progress that others may see while it runs, and events."""
+    """A pass's mouth: progress that others may see while it runs, events, and that it only waits."""
 
-    def __init__(self, save: Callable[[], Awaitable[None]], emit: Callable[[Fact], None]) -> None:
+    def __init__(self, save: Callable[[], Awaitable[None]], emit: Callable[[Fact], None], slots: asyncio.Semaphore) -> None:
         self._save = save
         self._emit = emit
+        self._slots = slots
+
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """The world is awaited: the worker's slot is another pass's meanwhile. The object itself stays ours."""
+        self._slots.release()
+        try:
+            yield
+        finally:
+            await self._slots.acquire()
 
     async def progress(self) -> None:
         """Saves the draft as it is now. Each is a request: only for what lasts and for what is new."""
@@ -117,6 +128,7 @@ class Controller(Generic[T]):
         self._also = also
         self._failures: dict[Key, int] = {}
         self._event_stored: dict[Key, float] = {}
+        self._slots = asyncio.Semaphore(settings.workers)
         self._unsaved: dict[Key, Status] = {}  # of passes that have begun to wait, until a save succeeds
         self.cache: Cache[T] = Cache(
             kube,
@@ -132,8 +144,9 @@ class Controller(Generic[T]):
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cache.run())
-            for _ in range(self._settings.workers):
-                group.create_task(self._work())
+            while True:
+                await self._slots.acquire()
+                group.create_task(self._work(await self.queue.next()))
 
     def enqueue(self, key: Key) -> None:
         self.queue.add(key)
@@ -161,16 +174,17 @@ class Controller(Generic[T]):
     def disturbed(self, error: Exception) -> None:
         logger().info("watch interrupted, opening it again", kind=self.kind.kind, error=str(error) or type(error).__name__)
 
-    async def _work(self) -> None:
-        while True:
-            async with self.queue.take() as key:
-                obj = self.cache.get(key.namespace, key.name)
-                if obj is None:
-                    continue
+    async def _work(self, key: Key) -> None:
+        """One pass; the slot was taken for it."""
+        try:
+            if obj := self.cache.get(key.namespace, key.name):
                 with bound_contextvars(**self._log_keys(key)):
                     started = time.monotonic()
                     await self._guarded_pass(obj)
                     self._metrics.reconciled(key, time.monotonic() - started)
+        finally:
+            self.queue.done(key)
+            self._slots.release()
 
     def _log_keys(self, key: Key) -> dict[str, object]:
         return {
@@ -205,7 +219,7 @@ class Controller(Generic[T]):
             unsaved.conditions = merged(draft, unsaved, self._reconciler.owned_conditions)
             draft = unsaved
         requested = obj.metadata.annotations.get(names.REQUESTED_AT, "")
-        report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact))
+        report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact), self._slots)
         if obj.metadata.deletion_timestamp:
             await self._finalize(obj, report)
             return

@@ -2,8 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from fleetloop.api.meta import Key
 
@@ -44,18 +42,18 @@ class WorkQueue:
         if timer := self._timers.pop(key, None):
             timer.cancel()
 
-    @asynccontextmanager
-    async def take(self) -> AsyncIterator[Key]:
+    async def next(self) -> Key:
+        """The key to work on now; nobody else gets it before it is `done`."""
         priority, _, key = await self._heap.get()
         while self._wanted.get(key) != priority or key in self._active:  # superseded entry
             priority, _, key = await self._heap.get()
         del self._wanted[key]
         self._active.add(key)
-        try:
-            yield key
-        finally:
-            self._active.discard(key)
-            self._offer(key)
+        return key
+
+    def done(self, key: Key) -> None:
+        self._active.discard(key)
+        self._offer(key)
 
     def _offer(self, key: Key) -> None:
         if key in self._wanted and key not in self._active:

@@ -9,8 +9,10 @@ A, B = Key("K", "n", "a"), Key("K", "n", "b")
 
 
 async def take(queue: WorkQueue) -> Key:
-    async with asyncio.timeout(2), queue.take() as key:
-        return key
+    async with asyncio.timeout(2):
+        key = await queue.next()
+    queue.done(key)
+    return key
 
 
 async def test_a_key_is_queued_once_and_lower_priority_goes_first() -> None:
@@ -33,10 +35,11 @@ async def test_a_raised_priority_moves_a_key_forward() -> None:
 async def test_a_key_added_while_active_comes_again_afterwards() -> None:
     queue = WorkQueue()
     queue.add(A)
-    async with queue.take() as key:
-        queue.add(key)
-        queue.add(B)
-        assert await take(queue) == B  # A is not given to a second worker
+    key = await queue.next()
+    queue.add(key)
+    queue.add(B)
+    assert await take(queue) == B  # A is not given to a second worker
+    queue.done(key)
     assert await take(queue) == A
 
 
