@@ -60,9 +60,10 @@ $(VENV)/installed: $(VENV)/programs pyproject.toml
 	@touch $@
 
 # vet follows every import of the control plane: minutes once, seconds after a change.
-$(VENV)/vetted: $(VENV)/created $(GO_SOURCES)
+$(VENV)/vetted: $(VENV)/created $(GO_SOURCES) $(wildcard tests/originals/*)
 	@echo "► gofmt, go vet"
-	@unformatted=$$($$(go env GOROOT)/bin/gofmt -l engine cluster); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
+	@unformatted=$$($$(go env GOROOT)/bin/gofmt -l engine cluster tests/originals); test -z "$$unformatted" || { echo "gofmt: $$unformatted"; exit 1; }
 	@cd engine && go vet ./...
 	@cd cluster && go vet ./...
+	@cd tests/originals && go vet ./...
 	@touch $@

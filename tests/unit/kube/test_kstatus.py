@@ -63,8 +63,11 @@ def test_conditions_of_custom_resources(manifest: dict[str, Any], status: str) -
     assert health_of(manifest).status == status
 
 
-def of(api_version: str, kind: str, status: dict[str, Any], spec: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "o"}, "spec": spec or {}, "status": status}
+def of(
+    api_version: str, kind: str, status: dict[str, Any], spec: dict[str, Any] | None = None, **metadata: Any
+) -> dict[str, Any]:
+    named = {"name": "o", **metadata}
+    return {"apiVersion": api_version, "kind": kind, "metadata": named, "spec": spec or {}, "status": status}
 
 
 @pytest.mark.parametrize(
@@ -75,15 +78,20 @@ def of(api_version: str, kind: str, status: dict[str, Any], spec: dict[str, Any]
         (of("batch/v1", "Job", {"conditions": [{"type": "Failed", "status": "True"}]}), "Failed"),
         (of("batch/v1", "Job", {"conditions": [{"type": "Suspended", "status": "True"}]}), "Current"),
         (of("v1", "Pod", {"phase": "Pending"}), "InProgress"),
-        (of("v1", "Pod", {"phase": "Failed"}), "Failed"),
+        (of("v1", "Pod", {"phase": "Failed"}), "Current"),
         (of("v1", "Pod", {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}), "Current"),
         (
-            of("v1", "Pod", {"containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}),
+            of(
+                "v1",
+                "Pod",
+                {"phase": "Running", "containerStatuses": [{"name": "c", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]},
+            ),
             "Failed",
         ),
         (of("v1", "PersistentVolumeClaim", {"phase": "Pending"}), "InProgress"),
         (of("v1", "PersistentVolumeClaim", {"phase": "Bound"}), "Current"),
-        (of("v1", "Service", {}, {"type": "LoadBalancer", "clusterIP": "1.1.1.1"}), "InProgress"),
+        (of("v1", "Service", {}, {"type": "LoadBalancer"}), "InProgress"),
+        (of("v1", "Service", {}, {"type": "LoadBalancer", "clusterIP": "1.1.1.1"}), "Current"),
         (of("v1", "Service", {}), "Current"),
         (of("apps/v1", "StatefulSet", {"replicas": 0}, {"replicas": 1}), "InProgress"),
         (
@@ -92,7 +100,7 @@ def of(api_version: str, kind: str, status: dict[str, Any], spec: dict[str, Any]
         ),
         (of("apps/v1", "StatefulSet", {}, {"updateStrategy": {"type": "OnDelete"}}), "Current"),
         (of("apps/v1", "DaemonSet", {}), "InProgress"),
-        (of("apps/v1", "DaemonSet", {"observedGeneration": 1, "desiredNumberScheduled": 0}), "Current"),
+        (of("apps/v1", "DaemonSet", {"observedGeneration": 1, "desiredNumberScheduled": 0}, generation=1), "Current"),
         (of("apps/v1", "ReplicaSet", {"replicas": 2}, {"replicas": 1}), "InProgress"),
         (
             of(
