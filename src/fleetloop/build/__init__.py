@@ -2,7 +2,7 @@
 
 from fleetloop.build.cache import BuildCache
 from fleetloop.build.errors import BuildError, EncryptedSecret
-from fleetloop.build.kustomization import BuildRequest, Limits, build_objects, emit_yaml, settings_of
+from fleetloop.build.kustomization import BuildRequest, Built, Limits, build_objects, build_with_files, emit_yaml, settings_of
 from fleetloop.build.labels import label_objects
 from fleetloop.build.manifest import Manifest
 from fleetloop.build.substitution import variables_of
@@ -11,10 +11,12 @@ __all__ = [
     "BuildCache",
     "BuildError",
     "BuildRequest",
+    "Built",
     "EncryptedSecret",
     "Limits",
     "Manifest",
     "build_objects",
+    "build_with_files",
     "emit_yaml",
     "label_objects",
     "settings_of",

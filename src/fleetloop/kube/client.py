@@ -142,10 +142,12 @@ class Kube:
                     raise error_of(int(event["object"].get("code") or 500), event["object"])
                 yield WatchEvent(event["type"], event["object"])
 
-    async def create(self, manifest: Manifest) -> Manifest:
+    async def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """`dry_run`: AlreadyExists for what would be accepted if nothing of the name were there, Invalid for what never is."""
         ref = ref_of(manifest)
         resource = await self.resource_for(ref.api_version, ref.kind)
-        return await self._call("POST", resource.path(ref.namespace), params=self._manager(), body=manifest)
+        params = self._manager() | ({"dryRun": "All"} if dry_run else {})
+        return await self._call("POST", resource.path(ref.namespace), params=params, body=manifest)
 
     async def replace(self, manifest: Manifest) -> Manifest:
         return await self._call("PUT", await self._path(ref_of(manifest)), params=self._manager(), body=manifest)
@@ -215,6 +217,10 @@ class Kube:
 
     async def resource_for(self, api_version: str, kind: str) -> Resource:
         return await self._discovery.resource_for(api_version, kind)
+
+    def known_resources(self) -> Resources:
+        """As discovery last told, without asking."""
+        return self._discovery.known()
 
     async def resources(self) -> Resources:
         return await self._discovery.all()

@@ -44,6 +44,9 @@ class Discovery:
 
     async def all(self) -> list[Resource]:
         await self.refresh()
+        return self.known()
+
+    def known(self) -> list[Resource]:
         return list(self._resources.values())
 
     async def refresh(self) -> None:

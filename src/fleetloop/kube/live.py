@@ -6,30 +6,14 @@ Feeds health waits and drift repair: every arrival is told to the listener with 
 import asyncio
 import contextvars
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-
-import orjson
+from dataclasses import dataclass
 
 from fleetloop.kube.cache import Cache
 from fleetloop.kube.client import Kube
-from fleetloop.kube.kstatus import Health, health_of
-from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, version_of
+from fleetloop.kube.live_object import LiveObject, Reading
+from fleetloop.kube.objects import Manifest, ObjectRef
 
-
-@dataclass(frozen=True, slots=True)
-class LiveObject:
-    """A seen version: its health, what it is but for status (`objects.fingerprint_of`), and the writers of its fields other than
-    status, as managedFields tells them. `content`: the object as JSON, for kinds of `keep_content`."""
-
-    namespace: str
-    name: str
-    version: int
-    generation: int
-    health: Health
-    writers: frozenset[str]
-    fingerprint: bytes = b""
-    content: bytes = field(default=b"", repr=False)
-
+__all__ = ["Disturbed", "LiveObject", "LiveObjects", "Reading", "Seen"]
 
 Seen = Callable[[str, str, LiveObject | None, LiveObject | None], None]  # api_version, kind, old, new
 Disturbed = Callable[[str, str, Exception], None]  # api_version, kind: its watch broke and is opened again
@@ -40,12 +24,13 @@ class LiveObjects:
 
     `namespace`: of one namespace alone."""
 
-    def __init__(self, kube: Kube, seen: Seen, disturbed: Disturbed, namespace: str = "") -> None:
+    def __init__(self, kube: Kube, seen: Seen, disturbed: Disturbed, reading: Reading, namespace: str = "") -> None:
         self._kube = kube
         self._namespace = namespace
         self._seen = seen
         self._disturbed = disturbed
         self._caches: dict[tuple[str, str], Cache[LiveObject]] = {}
+        self._reading = reading
         self._whole: set[tuple[str, str]] = set()  # kinds whose content is kept
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -62,7 +47,7 @@ class LiveObjects:
         for key in kinds:
             if key in self._caches:
                 continue
-            decode = whole_object_of if key in self._whole else live_object_of
+            decode = self._reading.whole if key in self._whole else self._reading.plain
             listener = _Listener(*key, self._seen, self._disturbed)
             cache: Cache[LiveObject] = Cache(self._kube, *key, decode, listener, namespace=self._namespace)
             self._caches[key] = cache
@@ -75,6 +60,12 @@ class LiveObjects:
             self.drop(key)
         self._whole |= kinds
         self.use(kinds)
+
+    def read_again(self, kinds: Iterable[tuple[str, str]]) -> None:
+        """Those of these kinds that are in use."""
+        for key in set(kinds) & self._caches.keys():
+            self.drop(key)
+            self.use([key])
 
     def _start(self, key: tuple[str, str], cache: Cache[LiveObject]) -> None:
         """In a context of its own: a watch outlives the pass that asked for it, and must not log in its name."""
@@ -116,21 +107,3 @@ class _Listener:
 
     def disturbed(self, error: Exception) -> None:
         self.tell_disturbed(self.api_version, self.kind, error)
-
-
-def live_object_of(manifest: Manifest) -> LiveObject:
-    metadata = manifest["metadata"]
-    entries = metadata.get("managedFields") or []
-    return LiveObject(
-        namespace=metadata.get("namespace") or "",
-        name=metadata["name"],
-        version=version_of(manifest),
-        generation=int(metadata.get("generation") or 0),
-        health=health_of(manifest),
-        writers=frozenset(f"{e.get('manager')}@{e.get('time')}" for e in entries if not e.get("subresource")),
-        fingerprint=fingerprint_of(manifest),
-    )
-
-
-def whole_object_of(manifest: Manifest) -> LiveObject:
-    return replace(live_object_of(manifest), content=orjson.dumps(manifest))

@@ -6,12 +6,13 @@ too, objects that are waited for are read again and again. Rights may come later
 
 import asyncio
 import contextvars
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Forbidden, NotFound, Unreachable
-from fleetloop.kube.live import Disturbed, LiveObject, LiveObjects, Seen, live_object_of, whole_object_of
+from fleetloop.kube.live import Disturbed, LiveObject, LiveObjects, Reading, Seen
 from fleetloop.kube.objects import ObjectRef
+from fleetloop.kube.pointers import Pointer
 
 Kind = tuple[str, str]  # api_version, kind
 POLL = 5.0  # seconds
@@ -22,11 +23,12 @@ READS = 4  # at a time
 class LiveWithinRights:
     """As `LiveObjects`, which it is made of; `kube` is the identity that watches."""
 
-    def __init__(self, kube: Kube, seen: Seen, disturbed: Disturbed) -> None:
+    def __init__(self, kube: Kube, seen: Seen, disturbed: Disturbed, reading: Reading) -> None:
+        self._reading = reading
         self._kube = kube
         self._seen = seen
         self._disturbed = disturbed
-        self._wide = LiveObjects(kube, seen, self._wide_disturbed)
+        self._wide = LiveObjects(kube, seen, self._wide_disturbed, reading)
         self._narrow: dict[str, LiveObjects] = {}
         self._namespaces: dict[Kind, set[str]] = {}
         self._narrowed: dict[Kind, float] = {}  # when the wide watch was refused
@@ -72,6 +74,12 @@ class LiveWithinRights:
         self._namespaces = {kind: found for kind, found in self._namespaces.items() if kind in kinds}
         self._whole &= kinds
 
+    def ignore(self, places: Mapping[ObjectRef, tuple[Pointer, ...]]) -> None:
+        """Changes of these places of these objects count for nothing from now on."""
+        kinds = self._reading.ignore(places)
+        for live in (self._wide, *self._narrow.values()):
+            live.read_again(kinds)
+
     def find(self, ref: ObjectRef) -> LiveObject | None:
         """By a watch, so that a change would have been told."""
         return self._place(ref).find(ref)
@@ -104,7 +112,7 @@ class LiveWithinRights:
     def _narrow_in(self, namespace: str) -> LiveObjects:
         if namespace not in self._narrow:
             disturbed: Disturbed = lambda api, kind, error: self._narrow_disturbed((api, kind), namespace, error)  # noqa: E731
-            live = self._narrow[namespace] = LiveObjects(self._kube, self._seen, disturbed, namespace)
+            live = self._narrow[namespace] = LiveObjects(self._kube, self._seen, disturbed, self._reading, namespace)
             if self._group:
                 self._group.create_task(live.run(), context=contextvars.Context())
         return self._narrow[namespace]
@@ -153,7 +161,7 @@ class LiveWithinRights:
         return kind in self._narrowed and not self._is_watched_in(kind, ref.namespace)
 
     async def _read_once(self, ref: ObjectRef, slots: asyncio.Semaphore) -> None:
-        decode = whole_object_of if (ref.api_version, ref.kind) in self._whole else live_object_of
+        decode = self._reading.whole if (ref.api_version, ref.kind) in self._whole else self._reading.plain
         new: LiveObject | None = None
         async with slots:
             try:

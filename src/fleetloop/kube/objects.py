@@ -1,12 +1,17 @@
 """Foreign manifests: plain dictionaries, and the few questions asked of every one of them."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import orjson
 
+from fleetloop.kube.pointers import Pointer, left_of, without
+
+_MOVES_BY_ITSELF = frozenset({"resourceVersion", "generation", "managedFields"})
 Manifest: TypeAlias = dict[str, Any]
+Identity: TypeAlias = tuple[str, str, str, str]  # group, kind, namespace, name
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,7 +28,7 @@ class ObjectRef:
         return group_of(self.api_version)
 
     @property
-    def identity(self) -> tuple[str, str, str, str]:
+    def identity(self) -> Identity:
         """What stays the same when the version changes: (group, kind, namespace, name)."""
         return (self.group, self.kind, self.namespace, self.name)
 
@@ -60,10 +65,16 @@ def version_of(manifest: Manifest) -> int:
     return int((manifest.get("metadata") or {}).get("resourceVersion") or 0)
 
 
-def fingerprint_of(manifest: Manifest) -> bytes:
-    """The same for two versions of an object that differ in nothing but status: 16 bytes over its content and who manages it."""
-    metadata = {key: value for key, value in manifest["metadata"].items() if key not in {"resourceVersion", "managedFields"}}
-    entries = manifest["metadata"].get("managedFields") or []
-    managers = sorted(f"{e.get('operation')} {e.get('manager')}" for e in entries if not e.get("subresource"))
-    content = {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
+def fingerprint_of(manifest: Manifest, ignored: Sequence[Pointer] = ()) -> bytes:
+    """The same for two versions of an object that differ in nothing but status and `ignored`: 16 bytes over its content and who
+    manages it."""
+    metadata = {key: value for key, value in manifest["metadata"].items() if key not in _MOVES_BY_ITSELF}
+    managers = sorted(f"{e.get('operation')} {e.get('manager')}" for e in managers_of(manifest, ignored))
+    content = without({key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}, ignored)
     return hashlib.blake2b(orjson.dumps([content, managers], option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+
+
+def managers_of(manifest: Manifest, ignored: Sequence[Pointer] = ()) -> list[dict[str, Any]]:
+    """The managedFields entries that hold more than status and what is `ignored`."""
+    entries = [e for e in manifest["metadata"].get("managedFields") or [] if e.get("subresource") != "status"]
+    return [e for e in entries if left_of(e, manifest, ignored)] if ignored else entries

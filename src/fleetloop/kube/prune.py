@@ -3,7 +3,7 @@
 Flux: source-kustomize.md 8.9 (SK28).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fleetloop.kube.client import Kube
@@ -15,11 +15,13 @@ from fleetloop.kube.switches import is_ignored, says
 
 @dataclass(slots=True)
 class Pruned:
-    """`lines`: `<object> deleted|skipped`; `refused`: objects that are still there, each with the server's reason."""
+    """`lines`: `<object> deleted|skipped`; `refused`: objects that are still there, each with the server's reason; `kept`:
+    objects that somebody else claims, with who."""
 
     lines: list[str] = field(default_factory=list)
     deleted: list[ObjectRef] = field(default_factory=list)
     refused: dict[ObjectRef, str] = field(default_factory=dict)
+    kept: dict[ObjectRef, str] = field(default_factory=dict)
 
     @property
     def error(self) -> str:
@@ -27,14 +29,24 @@ class Pruned:
         return " ".join(reasons)
 
 
-async def prune(kube: Kube, refs: Sequence[ObjectRef], owns: Callable[[Manifest], bool]) -> Pruned:
-    """Already gone counts as deleted. An object of another owner, or one that says `prune: disabled`, is skipped."""
+async def prune(
+    kube: Kube,
+    refs: Sequence[ObjectRef],
+    owns: Callable[[Manifest], bool],
+    claims: Mapping[ObjectRef, str],
+    custom_kinds: Collection[tuple[str, str]] = (),
+) -> Pruned:
+    """Already gone counts as deleted. An object of another owner, or one that says `prune: disabled`, is skipped; one that has
+    `claims` on it, by object the reason, is kept until its next owner has it. `custom_kinds`: see stages."""
     result = Pruned()
-    for ref in reversed(in_order(refs)):
+    for ref in reversed(in_order(refs, custom_kinds)):
         try:
             live = await kube.get(ref)
             if not owns(live) or is_ignored(live) or says(live, "prune", "disabled"):
                 result.lines.append(f"{ref} skipped")
+                continue
+            if ref in claims:
+                result.kept[ref] = claims[ref]
                 continue
             await kube.delete(ref, uid=live["metadata"]["uid"])
         except NotFound:

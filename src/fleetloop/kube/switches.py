@@ -6,6 +6,7 @@ Values compare without case, and a label counts like an annotation (Flux: source
 from fleetloop.kube.objects import Manifest, annotations_of, labels_of
 
 GROUP = "kustomize.toolkit.fluxcd.io"
+DRIFT_REPAIR = "kustomize.fleetloop.dev/drift-repair"
 
 
 def says(manifest: Manifest | None, switch: str, value: str) -> bool:
@@ -19,3 +20,11 @@ def says(manifest: Manifest | None, switch: str, value: str) -> bool:
 def is_ignored(manifest: Manifest | None) -> bool:
     """Neither applied nor pruned."""
     return says(manifest, "reconcile", "disabled") or says(manifest, "ssa", "Ignore")
+
+
+def is_left_alone(manifest: Manifest | None) -> bool:
+    """Foreign writes to it wait for the next interval instead of being repaired at once. Ours, not Flux's."""
+    if manifest is None:
+        return False
+    found = (labels_of(manifest), annotations_of(manifest))
+    return any((values.get(DRIFT_REPAIR) or "").lower() == "disabled" for values in found)

@@ -10,7 +10,6 @@ from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object
 from fleetloop.api.source import GitRepository
 from fleetloop.controllers.kustomize.dependencies import check_dependencies, dependents
-from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
 from fleetloop.controllers.kustomize.failures import (
     AccessDenied,
     ArtifactMissing,
@@ -20,14 +19,13 @@ from fleetloop.controllers.kustomize.failures import (
 )
 from fleetloop.controllers.kustomize.health import health_targets, judge
 from fleetloop.controllers.kustomize.history import recorded
-from fleetloop.controllers.kustomize.reconcile import is_news, pass_token, timeout_of
+from fleetloop.controllers.kustomize.pass_facts import is_news, pass_token, timeout_of
 from fleetloop.controllers.kustomize.settings import GATES, KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import belongs_to
-from fleetloop.controllers.kustomize.wiring import normalized
 from fleetloop.kube.apply import Change
 from fleetloop.kube.kstatus import Health
-from fleetloop.kube.live import LiveObject
+from fleetloop.kube.normal_form import normalized
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.settings import common_flags, common_settings
 
@@ -189,23 +187,6 @@ def test_verdicts_in_words() -> None:
     )
 
 
-def seen(version: int, *writers: str) -> LiveObject:
-    return LiveObject("team", "d", version, 1, Health("Current"), frozenset(writers))
-
-
-def test_foreign_writes() -> None:
-    ours = "kustomize-controller"
-    assert is_foreign_write(seen(1), None, ours)
-    assert not is_foreign_write(None, seen(1, "kubectl-edit@t1"), ours)
-    assert not is_foreign_write(seen(1, f"{ours}@t1"), seen(2, f"{ours}@t2"), ours)
-    assert is_foreign_write(seen(1, f"{ours}@t1"), seen(2, f"{ours}@t1", "kubectl-edit@t2"), ours)
-    assert not is_foreign_write(seen(1, f"{ours}@t1"), seen(2, f"{ours}@t1"), ours)  # status only
-
-
-def test_a_fight_is_damped_and_forgotten() -> None:
-    damper = Damper()
-    assert [damper.next_pause(t) for t in (0, 1, 2, 3)] == [0, 1, 2, 4]
-    assert damper.next_pause(100) == 0
 
 
 def test_timeouts_and_tokens() -> None:

@@ -45,6 +45,7 @@ def changed(path: str, value: Any) -> Manifest:
     ("path", "value"),
     [
         ("metadata.resourceVersion", "8"),
+        ("metadata.generation", 2),
         ("status.observedGeneration", 2),
         ("metadata.managedFields.0.time", "2026-01-01T00:00:09Z"),
         ("metadata.managedFields.1.manager", "another-status-writer"),
@@ -72,7 +73,7 @@ def test_everything_else_is(path: str, value: Any) -> None:
 def seen(manifest: Manifest) -> LiveObject:
     metadata = manifest["metadata"]
     return LiveObject(
-        metadata["namespace"], metadata["name"], version_of(manifest), 1, Health("Current"), frozenset(), fingerprint_of(manifest)
+        metadata["namespace"], metadata["name"], version_of(manifest), 1, Health("Current"), fingerprint=fingerprint_of(manifest)
     )
 
 

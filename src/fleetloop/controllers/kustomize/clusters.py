@@ -20,8 +20,9 @@ from fleetloop.controllers.kustomize.owned import Owned
 from fleetloop.controllers.kustomize.reachability import PATIENCE, Reachability
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, BadConnection, Unreachable, error_of
-from fleetloop.kube.live import LiveObject
+from fleetloop.kube.live import LiveObject, Reading
 from fleetloop.kube.live_within_rights import LiveWithinRights
+from fleetloop.kube.managers import Takeover
 
 LOCAL = ""
 MOST = 1000  # clusters open at a time
@@ -81,9 +82,18 @@ class _Open:
 
 
 class Clusters:
-    """`run` holds the watches of all of them. `wake` hears whose cluster answers again."""
+    """`run` holds all their watches. `wake` hears whose cluster answers again. `takeover` tells whose fields are ours."""
 
-    def __init__(self, kube: Kube, describe: Describe, seen: Seen, disturbed: Disturbed, wake: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        describe: Describe,
+        seen: Seen,
+        disturbed: Disturbed,
+        wake: Callable[[Key], None],
+        takeover: Takeover,
+    ) -> None:
+        self._takeover = takeover
         self._describe = describe
         self._seen = seen
         self._disturbed = disturbed
@@ -193,6 +203,7 @@ class Clusters:
             kube,
             lambda api_version, kind, old, new: self._seen(name, api_version, kind, old, new),
             lambda _, kind, error: self._disturbed(kind, error),
+            Reading(self._takeover),
         )
 
     def _returned(self, name: str) -> None:

@@ -7,7 +7,9 @@ from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key
 from fleetloop.controllers.kustomize.clusters import LOCAL, Cluster, Clusters
 from fleetloop.controllers.kustomize.failures import PruneFailed, Terminating
-from fleetloop.controllers.kustomize.reconcile import inventory_of, timeout_of
+from fleetloop.controllers.kustomize.handover import Handover
+from fleetloop.controllers.kustomize.inventories import inventory_of
+from fleetloop.controllers.kustomize.pass_facts import timeout_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.steps import acting_as, belongs_to, user_of
 from fleetloop.kube.client import Kube
@@ -28,7 +30,8 @@ class _Ending:
 class Finalizer:
     """Holds no worker while objects terminate: it looks again every two seconds."""
 
-    def __init__(self, clusters: Clusters, settings: KustomizeSettings) -> None:
+    def __init__(self, clusters: Clusters, settings: KustomizeSettings, handover: Handover) -> None:
+        self._handover = handover
         self._clusters = clusters
         self._settings = settings
         self._ending: dict[Key, _Ending] = {}
@@ -36,8 +39,8 @@ class Finalizer:
     async def finalize(self, ks: Kustomization, report: Report) -> None:
         """Deletes the inventory in reverse order, unless suspended, orphaning, or not pruning.
 
-        Raises PruneFailed, Terminating, and ReconciliationFailed while a remote cluster cannot be reached: what is there must
-        not be forgotten.
+        Objects that another Kustomization takes over stay. Raises PruneFailed, Undecided, Terminating, and ReconciliationFailed
+        while a remote cluster cannot be reached: what is there must not be forgotten.
         """
         policy = ks.spec.deletion_policy or "MirrorPrune"
         keeps = ks.spec.suspend or policy == "Orphan" or (policy == "MirrorPrune" and not ks.spec.prune)
@@ -56,11 +59,12 @@ class Finalizer:
         refs = inventory_of(ks.status)
         if cluster.name == LOCAL and await self._account_is_gone(ks, cluster):
             return _orphan(refs, report)
-        pruned = await prune(kube, refs, lambda manifest: belongs_to(ks, manifest))
+        heirs = await self._handover.heirs(ks, refs)
+        pruned = await prune(kube, refs, lambda manifest: belongs_to(ks, manifest), heirs, self._settings.custom_stage_kinds)
         if pruned.refused and await self._account_is_gone(ks, cluster):
             return _orphan(list(pruned.refused), report)
-        if pruned.lines:
-            report.event("Normal", "ReconciliationSucceeded", "\n".join(pruned.lines))
+        if lines := pruned.lines + [f"{ref} kept, {reason}" for ref, reason in pruned.kept.items()]:
+            report.event("Normal", "ReconciliationSucceeded", "\n".join(lines))
         if pruned.refused:
             raise PruneFailed(f"pruning for deleted resource failed: {pruned.error}")
         return pruned.deleted

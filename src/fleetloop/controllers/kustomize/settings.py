@@ -37,6 +37,7 @@ class KustomizeSettings:
     insecure_kubeconfig_tls: bool = False
     default_kubeconfig_service_account: str = ""
     watch_configs_label_selector: str = ""
+    drift_repair: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)  # for remote bases: PATH, proxies, certificate places
 
     def gate(self, name: str) -> bool:
@@ -46,6 +47,7 @@ class KustomizeSettings:
 def register(flags: Flags) -> None:
     flags.number("concurrent-ssa", 4, "number of objects dry-run at the same time within a pass")
     flags.duration("requeue-dependency", "30s")
+    flags.switch("drift-repair", True, "put back at once what others change; when false, at the next interval")
     flags.switch("no-remote-bases", False, "kustomizations may refer to local files only")
     flags.number("http-retry", 9)
     flags.many("override-manager", "field manager whose fields are taken over")
@@ -70,6 +72,7 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
         insecure_kubeconfig_tls=found.insecure_kubeconfig_tls,
         default_kubeconfig_service_account=found.default_kubeconfig_service_account,
         watch_configs_label_selector=found.watch_configs_label_selector,
+        drift_repair=found.drift_repair,
         environment={name: value for name, value in environment.items() if name.upper() in INHERITED},
     )
 

@@ -1,7 +1,6 @@
 """Binds kustomize-controller: watches to queue, steps to tools. Runs until cancelled."""
 
 import asyncio
-import base64
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,20 +12,22 @@ from fleetloop.api.kinds import Kind, kind_named
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object, content_of
 from fleetloop.api.old_versions import upgraded
-from fleetloop.build import BuildCache, BuildRequest, EncryptedSecret, build_objects, label_objects, settings_of
+from fleetloop.build import BuildCache, BuildRequest, Built, EncryptedSecret, build_with_files, label_objects, settings_of
 from fleetloop.controllers.kustomize.clusters import Clusters
 from fleetloop.controllers.kustomize.configs import CachedReader, ConfigWatches, Reader, config_refs
 from fleetloop.controllers.kustomize.dependencies import dependents
-from fleetloop.controllers.kustomize.drift import Damper, is_foreign_write
+from fleetloop.controllers.kustomize.drift import FIGHT, Dampers, ForeignWrite, foreign_write, told_of_fight, waits_for_interval
 from fleetloop.controllers.kustomize.expressions import Expressions
 from fleetloop.controllers.kustomize.failures import ArtifactFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.failures import ArtifactMissing as NoArtifact
 from fleetloop.controllers.kustomize.failures import ArtifactUnreachable as Unreachable
 from fleetloop.controllers.kustomize.finalize import Finalizer
+from fleetloop.controllers.kustomize.handover import Handover
 from fleetloop.controllers.kustomize.health_rules import RuleJudge
+from fleetloop.controllers.kustomize.inventories import inventory_of
 from fleetloop.controllers.kustomize.kubeconfigs import Described, Kubeconfigs
 from fleetloop.controllers.kustomize.read_rights import ReadRights
-from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler, inventory_of
+from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, source_key
 from fleetloop.controllers.kustomize.steps import read_keys, read_variables
@@ -36,9 +37,12 @@ from fleetloop.kube.cache import Cache
 from fleetloop.kube.errors import BadConnection
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject
+from fleetloop.kube.managers import Takeover
+from fleetloop.kube.normal_form import normalized
 from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.decode import decoded
+from fleetloop.runtime.events import Fact
 from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Target
@@ -76,12 +80,14 @@ class Wiring:
         self._builds = BuildCache()
         self._expressions = Expressions(engines)
         self._rules = RuleJudge(self._expressions.evaluate, lambda target: self._waits.observe(target.ref, target.cluster))
-        self._dampers: dict[Key, Damper] = {}
+        self._dampers = Dampers()
         self._cached = CachedReader(tools.kube, self._disturbed) if settings.gate("CacheSecretsAndConfigMaps") else None
         self._config_reader: Reader = self._cached or tools.kube
         kubeconfigs = Kubeconfigs(self._config_reader, settings, self._describe_cloud)
-        self._clusters = Clusters(tools.kube, kubeconfigs.describe, self._seen, self._disturbed, self._enqueue)
-        self._finalizer = Finalizer(self._clusters, settings)
+        takeover = Takeover(names.KUSTOMIZE_CONTROLLER, settings.override_managers)
+        self._clusters = Clusters(tools.kube, kubeconfigs.describe, self._seen, self._disturbed, self._enqueue, takeover)
+        self._handover = Handover(lambda: self._controller.cache, self, settings, self._tree_of, self._build)
+        self._finalizer = Finalizer(self._clusters, settings, self._handover)
         self._configs = self._config_watches()
         self._waits = HealthWaits(self._enqueue, self._health_of)
         self._sources = {kind: self._source_cache(kind_named(kind)) for kind in SOURCE_KINDS}
@@ -120,6 +126,7 @@ class Wiring:
             find=lambda key: self._controller.cache.get(key.namespace, key.name),
             tree_of=self._tree_of,
             build=self._build,
+            handover=self._handover,
             expressions=self._expressions,
             waits=self._waits,
             health_of=self._health_of,
@@ -167,14 +174,13 @@ class Wiring:
                 self._reconciler.forget(old.key)
                 self._finalizer.forget(old.key)
                 self._clusters.leave(old.key)
-                self._dampers.pop(old.key, None)
                 self._clusters.local.live.keep_only(self._kinds_in_use())
             return
         if old is None and new.spec.kube_config is None:
             self._clusters.local.owned.assign(new.key, inventory_of(new.status))
         ready = (new.status.is_true("Ready"), new.status.last_applied_revision)
         if old is None or ready != (old.status.is_true("Ready"), old.status.last_applied_revision):
-            for key in dependents(new.key, self._controller.cache):
+            for key in (*dependents(new.key, self._controller.cache), *self._handover.waiting_for(new.key)):
                 self._enqueue(key)
 
     def _kinds_in_use(self) -> set[tuple[str, str]]:
@@ -190,11 +196,19 @@ class Wiring:
         ref = ObjectRef(api_version, kind, some.namespace, some.name)
         self._waits.observe(ref, cluster)
         owner = place.owned.owner(ref)
-        if owner and is_foreign_write(old, new, names.KUSTOMIZE_CONTROLLER):
-            pause = self._dampers.setdefault(owner, Damper()).next_pause(asyncio.get_running_loop().time())
-            logger().info("foreign write, repairing", object=str(ref), owner=str(owner), pause=pause)
-            self._reconciler.disturb(owner)
-            self._controller.queue.add_after(owner, pause)
+        if owner and (write := foreign_write(ref, old, new)):
+            ks = self._controller.cache.get(owner.namespace, owner.name)
+            if ks and self._settings.drift_repair and not waits_for_interval(ks, old, new):
+                self._repair(ks, cluster, write)
+
+    def _repair(self, ks: Kustomization, cluster: str, write: ForeignWrite) -> None:
+        damper = self._dampers.of((cluster, write.ref))
+        pause = damper.next_pause(asyncio.get_running_loop().time())
+        logger().info("foreign write, repairing", object=str(write.ref), owner=str(ks.key), change=str(write), pause=pause)
+        if damper.writes == FIGHT:
+            self._tools.recorder.record(ks, Fact("Warning", "DriftFight", told_of_fight(write), {}))
+        self._reconciler.disturb(ks.key)
+        self._controller.queue.add_after(ks.key, pause)
 
     def _health_of(self, target: Target) -> Health:
         cluster = self._clusters.named(target.cluster)
@@ -228,7 +242,7 @@ class Wiring:
         async with opened:
             yield tree
 
-    async def _build(self, tree: Path, source: Source, ks: Kustomization, timeout: float) -> list[Manifest]:
+    async def _build(self, tree: Path, source: Source, ks: Kustomization, timeout: float) -> Built:
         post_build, common = ks.spec.post_build, ks.spec.common_metadata
         request = BuildRequest(
             path=ks.spec.path,
@@ -242,16 +256,17 @@ class Wiring:
             source=source.artifact.digest,
         )
         try:
-            objects = await build_objects(tree, request, self._engines, self._builds)
+            built = await build_with_files(tree, request, self._engines, self._builds)
         except EncryptedSecret as error:
             raise ReconciliationFailed(str(error)) from error
-        return label_objects(
-            [normalized(upgraded(manifest)) for manifest in objects],
+        labelled = label_objects(
+            [normalized(upgraded(manifest)) for manifest in built.objects],
             ks.name,
             ks.namespace,
             common.labels if common else None,
             common.annotations if common else None,
         )
+        return Built(labelled, built.files)
 
 
 class _SourceListener:
@@ -272,19 +287,6 @@ class _SourceListener:
 
     def disturbed(self, error: Exception) -> None:
         self._disturbed(self._kind, error)
-
-
-def normalized(manifest: Manifest) -> Manifest:
-    """As the server will have it, so that an apply sees no difference where there is none: no status but a CRD's, Secret texts
-    encoded."""
-    manifest["metadata"].pop("creationTimestamp", None)
-    if manifest["kind"] != "CustomResourceDefinition":
-        manifest.pop("status", None)
-    if manifest["kind"] == "Secret" and manifest["apiVersion"] == "v1" and manifest.get("stringData"):
-        texts = manifest.pop("stringData")
-        encoded = {key: base64.b64encode(str(text).encode()).decode() for key, text in texts.items()}
-        manifest["data"] = (manifest.get("data") or {}) | encoded
-    return manifest
 
 
 def _artifact_of(source: Object | None) -> Artifact | None:
