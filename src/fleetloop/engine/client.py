@@ -211,7 +211,8 @@ class Engine:
 
     def _write(self, message: bytes) -> None:
         assert self._process.stdin
-        self._process.stdin.write(message)
+        if not self._process.stdin.is_closing():  # it died a moment ago: `run` is about to tell every call
+            self._process.stdin.write(message)
 
     async def _drain(self) -> None:
         assert self._process.stdin
