@@ -1,0 +1,38 @@
+"""OCI registries: resolve a reference, list tags, pull and push. Decides nothing about what is pulled."""
+
+from fleetloop.oci.content import Descriptor, Manifest, digest_of
+from fleetloop.oci.errors import (
+    AuthenticationFailed,
+    ContentMismatch,
+    InvalidReference,
+    NotFound,
+    OciError,
+    RegistryError,
+    RegistryUnreachable,
+)
+from fleetloop.oci.keychain import DOCKER_CONFIG, NOBODY, Keychain, Login
+from fleetloop.oci.reference import Reference, Repository
+from fleetloop.oci.registry import ANONYMOUS, Access, Registry, pushed_manifest
+
+__all__ = [
+    "ANONYMOUS",
+    "DOCKER_CONFIG",
+    "NOBODY",
+    "Access",
+    "AuthenticationFailed",
+    "ContentMismatch",
+    "Descriptor",
+    "InvalidReference",
+    "Keychain",
+    "Login",
+    "Manifest",
+    "NotFound",
+    "OciError",
+    "Reference",
+    "Registry",
+    "RegistryError",
+    "RegistryUnreachable",
+    "Repository",
+    "digest_of",
+    "pushed_manifest",
+]

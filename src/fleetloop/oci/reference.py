@@ -1,0 +1,103 @@
+"""Names of what a registry holds: `oci://host/repository`, with a tag or a digest. Pure."""
+
+import ipaddress
+import re
+from dataclasses import dataclass, replace
+
+from fleetloop.oci.errors import InvalidReference
+
+SCHEME = "oci://"
+_DOCKER_HUB = {"docker.io": "index.docker.io", "registry-1.docker.io": "index.docker.io"}
+_REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9-]+)*(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """`host` with its port, as people write it; `name` is the path in the registry."""
+
+    host: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Repository":
+        """`oci://` may be left out. Raises InvalidReference, also for a tag or digest."""
+        host, slash, name = text.removeprefix(SCHEME).rstrip("/").partition("/")
+        if not slash or not _HOST.fullmatch(host):
+            raise InvalidReference(f"'{text}' is no repository: it must be oci://HOST/REPOSITORY")
+        last = name.rpartition("/")[2]
+        if "@" in last or ":" in last:
+            raise InvalidReference(f"URL must not contain a tag; remove '{last[min(map(last.find, _marks(last))) :]}'")
+        host = _DOCKER_HUB.get(host, host)
+        if host == "index.docker.io" and "/" not in name:
+            name = f"library/{name}"
+        if not _REPOSITORY.fullmatch(name):
+            raise InvalidReference(f"'{text}' is no repository: '{name}' is not a valid repository name")
+        return cls(host, name)
+
+    @property
+    def api_host(self) -> str:
+        """Where requests go."""
+        return "registry-1.docker.io" if self.host == "index.docker.io" else self.host
+
+    @property
+    def may_be_plain(self) -> bool:
+        """Whether HTTP without TLS is usual there: this machine and private networks, as Go's registry clients have it."""
+        name = self.host.rpartition(":")[0] if ":" in self.host.rpartition("]")[2] else self.host
+        if name == "localhost" or name.endswith((".local", ".localhost")):
+            return True
+        try:
+            address = ipaddress.ip_address(name.strip("[]"))
+        except ValueError:
+            return False
+        return address.is_loopback or (address.version == 4 and address.is_private)
+
+    def tagged(self, tag: str) -> "Reference":
+        """Raises InvalidReference."""
+        if not _TAG.fullmatch(tag):
+            raise InvalidReference(f"'{tag}' is no valid tag")
+        return Reference(self, tag=tag)
+
+    def at(self, digest: str) -> "Reference":
+        """Raises InvalidReference."""
+        if not _DIGEST.fullmatch(digest):
+            raise InvalidReference(f"'{digest}' is no digest: it must be sha256:HEX")
+        return Reference(self, digest=digest)
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One artifact: by tag, or by digest."""
+
+    repository: Repository
+    tag: str = ""
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> "Reference":
+        """`host/name`, `host/name:tag`, `host/name@digest`; neither means `latest`. Raises InvalidReference."""
+        rest, at, digest = text.removeprefix(SCHEME).partition("@")
+        head, colon, tag = rest.rpartition(":")
+        if not colon or "/" in tag:
+            head, tag = rest, ""
+        repository = Repository.parse(head)
+        if at:
+            return replace(repository.at(digest), tag=tag)
+        return repository.tagged(tag or "latest")
+
+    @property
+    def selector(self) -> str:
+        """What the registry's API calls the reference."""
+        return self.digest or self.tag
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+
+
+def _marks(last: str) -> list[str]:
+    return [mark for mark in "@:" if mark in last]
