@@ -12,6 +12,7 @@ import yaml
 from fleetloop.build import BuildError, BuildRequest, build_objects
 from fleetloop.build.decryption import Lack
 from fleetloop.engine import Engines, EngineSettings
+from tests.kit.gpg import gpg_key
 from tests.kit.key_services import KeyServices, key_services
 from tests.kit.key_services.azure import CLIENT, TENANT
 from tests.kit.sops import new_data_key, sealed_yaml
@@ -213,3 +214,15 @@ async def test_a_token_got_by_login_goes_to_azure_alone(tmp_path: Path, engines:
     with pytest.raises(BuildError, match=r"host 'vault\.azure\.net\.example\.test' is not of Azure"):
         await decrypted(tmp_path, engines, {}, masters, key, log_in=log_in)
     assert services.front.asked == []
+
+
+@pytest.mark.parametrize("algorithm", ["rsa3072", "ed25519"])
+async def test_pgp_keys_of_gnupg(algorithm: str, tmp_path: Path, engines: Engines) -> None:
+    key = new_data_key()
+    with gpg_key(tmp_path / "gpg", algorithm) as pair, gpg_key(tmp_path / "other") as other:
+        masters, tree = {"pgp": [pair.seal(key)]}, tmp_path / "tree"
+        tree.mkdir()
+        rings = {"other.asc": other.ring, "team.asc": pair.ring}
+        assert await decrypted(tree, engines, rings, masters, key) == PASSWORD
+        with pytest.raises(BuildError, match=f"PGP key {pair.fingerprint}: no private key of the key rings opens it$"):
+            await decrypted(tree, engines, {"other.asc": other.ring, "team.txt": pair.ring}, masters, key)

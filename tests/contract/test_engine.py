@@ -150,7 +150,13 @@ async def test_round_trip_of_an_encrypted_document(engines: Engines) -> None:
         Family.SOPS, "sops.encrypt", 30, data=data, format="yaml", recipients=[keys["recipient"]], encryptedRegex="^stringData$"
     )
     opened = await engines.call(
-        Family.SOPS, "sops.decrypt", 30, data=sealed["data"], inputFormat="yaml", outputFormat="yaml", keys={"age": keys["identity"]}
+        Family.SOPS,
+        "sops.decrypt",
+        30,
+        data=sealed["data"],
+        inputFormat="yaml",
+        outputFormat="yaml",
+        keys={"age": keys["identity"]},
     )
     assert opened["data"] == b64encode(b"kind: Secret\nstringData:\n    a: b\n").decode()
 

@@ -4,19 +4,24 @@ import asyncio
 import os
 import random
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass
 class Controller:
-    """`folder` holds its log, its temporary files (`temp`), and for source-controllers the artifact store (`data`)."""
+    """`folder` holds its log, its temporary files (`temp`), and for source-controllers the artifact store (`data`).
+
+    `environment` is what it has beside the usual.
+    """
 
     component: str
     kubeconfig: Path
     folder: Path
     flags: tuple[str, ...] = ()
     address: str = field(default_factory=lambda: "127." + ".".join(str(random.randint(2, 250)) for _ in range(3)))
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
 
     @property
@@ -36,6 +41,7 @@ class Controller:
             "FLEETLOOP_BIND_ADDRESS": self.address,
             "RUNTIME_NAMESPACE": "default",
             "TMPDIR": str(self.temp),
+            **self.environment,
         }
         storage = (f"--storage-path={self.data}",) if self.component == "source-controller" else ()
         with (self.folder / "log").open("ab") as log:

@@ -71,6 +71,8 @@ class CommonSettings:
     log_level: str
     log_encoding: str
     gates: Mapping[str, bool]
+    token_cache_max_size: int = 100
+    token_cache_max_duration: float = 3600.0
 
 
 class Flags(argparse.ArgumentParser):

@@ -150,7 +150,11 @@ NUMBERS: Iterator[int] = itertools.count(1)
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def space(world: World) -> Space:
-    name = f"team-{next(NUMBERS)}"
+    return await new_space(world, f"team-{next(NUMBERS)}")
+
+
+async def new_space(world: World, name: str) -> Space:
+    """The namespace, and in it the service account."""
     kube = world.kube
     await kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     metadata = {"name": ADMIN, "namespace": name}

@@ -5,17 +5,25 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs
 
 import aiohttp
 import boto3
 from aiohttp import web
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from moto.server import ThreadedMotoServer
 
+from tests.kit.key_services.azure import subject_of
 from tests.kit.key_services.front import Handler
 
 REGION = "eu-west-1"
+AUDIENCE = "sts.amazonaws.com"
+NOT_ACCEPTED = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>\
+<Code>InvalidIdentityToken</Code><Message>The token is not accepted</Message></Error></ErrorResponse>"""
 POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["kms:*", "sts:*"], "Resource": "*"}]}
 
 TRUST = {
@@ -26,7 +34,9 @@ TRUST = {
 
 @dataclass
 class FakeAWS:
-    """`keys` of a user who may use the key; `powerless` of one who may not."""
+    """`keys` of a user who may use the key; `powerless` of one who may not. `federated`: subjects of Kubernetes
+    tokens that may have the role.
+    """
 
     url: str
     session: aiohttp.ClientSession
@@ -34,6 +44,7 @@ class FakeAWS:
     role: str
     keys: dict[str, str]
     powerless: dict[str, str]
+    federated: set[str] = field(default_factory=set)
 
     @property
     def hosts(self) -> dict[str, Handler]:
@@ -47,13 +58,26 @@ class FakeAWS:
 
     async def _forward(self, request: web.Request) -> web.Response:
         """With the original Host, which the signature covers."""
-        url = self.url + request.path_qs
-        async with self.session.request(request.method, url, headers=request.headers, data=await request.read()) as answer:
+        url, sent, headers = self.url + request.path_qs, await request.read(), dict(request.headers)
+        if "Authorization" not in headers:
+            token = parse_qs(sent.decode()).get("WebIdentityToken", [""])[0]
+            if not token or subject_of(token, AUDIENCE) not in self.federated:
+                return web.Response(status=400, text=NOT_ACCEPTED, content_type="text/xml")
+            headers |= self._signed(f"https://{request.host}{request.path_qs}", sent, headers)
+        async with self.session.request(request.method, url, headers=headers, data=sent) as answer:
             body = await answer.read()
             if b"<Error" in body and "X-Amz-Target" in request.headers:
                 return _as_json(answer.status, body.decode())
             headers = {name: answer.headers[name] for name in ("Content-Type", "x-amzn-RequestId") if name in answer.headers}
             return web.Response(status=answer.status, body=body, headers=headers)
+
+    def _signed(self, url: str, body: bytes, headers: dict[str, str]) -> dict[str, str]:
+        """moto's gate asks for a signature where STS is open to tokens of other issuers."""
+        request = AWSRequest("POST", url, data=body, headers={"Content-Type": headers["Content-Type"]})
+        keys = self.keys
+        credentials = Credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+        SigV4Auth(credentials, "sts", REGION).add_auth(request)
+        return dict(request.headers.items())
 
 
 @asynccontextmanager

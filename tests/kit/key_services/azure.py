@@ -27,7 +27,8 @@ ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 class FakeAzure:
     def __init__(self) -> None:
         self.secret = secrets.token_urlsafe(24)
-        self.tokens: set[str] = set()  # take one out: it is expired
+        self.tokens: set[str] = set()
+        self.federated: set[str] = set()  # subjects of Kubernetes tokens that pass for the client
         self._client_key = rsa.generate_private_key(65537, 2048)
         self._key = rsa.generate_private_key(65537, 2048)
 
@@ -89,6 +90,8 @@ class FakeAzure:
     def _is_client(self, form: Any, endpoint: str) -> bool:
         if form.get("client_assertion_type") != ASSERTION:
             return bool(form.get("client_secret") == self.secret)
+        if subject_of(str(form["client_assertion"]), "api://AzureADTokenExchange") in self.federated:
+            return True
         try:
             jwt.decode(form["client_assertion"], self._client_key.public_key(), ["PS256", "RS256"], audience=endpoint)
         except jwt.InvalidTokenError:
@@ -113,6 +116,12 @@ class FakeAzure:
         except ValueError:
             return web.json_response({"error": {"code": "BadParameter", "message": "Decryption failed"}}, status=400)
         return web.json_response({"kid": f"https://{VAULT}/keys/sops/1", "value": _unpadded(plain)})
+
+
+def subject_of(token: str, audience: str) -> str:
+    """Of a token of Kubernetes for this audience. Its signature is not checked: the cluster's keys are not published here."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return str(claims["sub"]) if audience in claims["aud"] else ""
 
 
 def _oaep() -> padding.OAEP:

@@ -31,7 +31,8 @@ class Front:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"HTTPS_PROXY": self.proxy, "SSL_CERT_FILE": str(self.ca)}
+        trusted = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"), str(self.ca))
+        return {**trusted, "HTTPS_PROXY": self.proxy, "NO_PROXY": "127.0.0.0/8,localhost"}
 
 
 @asynccontextmanager

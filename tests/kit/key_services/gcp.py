@@ -1,4 +1,6 @@
-"""Google's login and Cloud KMS: the JWT bearer grant of a service account, and `:decrypt` of the JSON API."""
+"""Google's logins and Cloud KMS: the JWT bearer grant of a service account, the exchange of a Kubernetes token, and `:decrypt` of
+the JSON API.
+"""
 
 import base64
 import json
@@ -10,9 +12,11 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.kit.key_services.azure import subject_of
 from tests.kit.key_services.front import Handler
 
-LOGIN, KMS = "oauth2.googleapis.com", "cloudkms.googleapis.com"
+LOGIN, EXCHANGE, KMS = "oauth2.googleapis.com", "sts.googleapis.com", "cloudkms.googleapis.com"
+PROVIDER = "projects/1/locations/global/workloadIdentityPools/fleet/providers/cluster"
 KEY = "projects/fleet/locations/global/keyRings/sops/cryptoKeys/app"
 ACCOUNT = "sops@fleet.iam.gserviceaccount.com"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -22,12 +26,13 @@ SCOPES = {"https://www.googleapis.com/auth/cloudkms", "https://www.googleapis.co
 class FakeGCP:
     def __init__(self) -> None:
         self.tokens: set[str] = set()
+        self.federated: set[str] = set()  # subjects of Kubernetes tokens that are let in
         self._account = rsa.generate_private_key(65537, 2048)
         self._key = Fernet(Fernet.generate_key())
 
     @property
     def hosts(self) -> dict[str, Handler]:
-        return {LOGIN: self._login, KMS: self._kms}
+        return {LOGIN: self._login, EXCHANGE: self._exchange, KMS: self._kms}
 
     @property
     def credentials(self) -> str:
@@ -66,6 +71,15 @@ class FakeGCP:
         if not SCOPES & set(claims["scope"].split()):
             return web.json_response({"error": "invalid_scope"}, status=400)
         return web.json_response({"access_token": self.new_token(), "expires_in": 3599, "token_type": "Bearer"})
+
+    async def _exchange(self, request: web.Request) -> web.Response:
+        form, audience = await request.post(), f"//iam.googleapis.com/{PROVIDER}"
+        assert (request.path, form["audience"]) == ("/v1/token", audience)
+        if subject_of(str(form["subject_token"]), audience) not in self.federated:
+            return web.json_response({"error": "invalid_grant", "error_description": "the token is not accepted"}, status=400)
+        kind = "urn:ietf:params:oauth:token-type:access_token"
+        answer = {"access_token": self.new_token(), "issued_token_type": kind, "token_type": "Bearer", "expires_in": 3599}
+        return web.json_response(answer)
 
     async def _kms(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:

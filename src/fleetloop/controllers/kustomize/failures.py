@@ -37,6 +37,10 @@ class BadExpression(Failure):
         super().__init__(f"Reconciliation failed terminally due to configuration error: {message}")
 
 
+class FeatureGateDisabled(Failure):
+    reason, retry = "FeatureGateDisabled", Retry.NEVER
+
+
 class DependencyNotReady(Failure):
     reason, severity = "DependencyNotReady", None
 

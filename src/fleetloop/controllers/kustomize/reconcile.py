@@ -14,6 +14,7 @@ from fleetloop.api.meta import Key, Status
 from fleetloop.build import BuildError, Built
 from fleetloop.controllers.kustomize.applying import KEPT_PAUSE, Applier
 from fleetloop.controllers.kustomize.clusters import Cluster
+from fleetloop.controllers.kustomize.decryption import check_decryption
 from fleetloop.controllers.kustomize.dependencies import check_dependencies
 from fleetloop.controllers.kustomize.failures import (
     ArtifactUnreachable,
@@ -66,6 +67,7 @@ class KustomizationReconciler:
         source: Source | None = None
         try:
             await check_rules(obj.spec.health_check_exprs, self._tools.expressions.check)
+            check_decryption(obj, self._tools.settings)
             source = find_source(obj, self._tools.sources, self._tools.settings)
             return await self._pass(obj, draft, source, report)
         except Failure as failure:

@@ -36,6 +36,9 @@ class KustomizeSettings:
     insecure_kubeconfig_exec: bool = False
     insecure_kubeconfig_tls: bool = False
     default_kubeconfig_service_account: str = ""
+    default_decryption_service_account: str = ""
+    sops_age_secret: str = ""
+    sops_vault_configmap: str = ""
     watch_configs_label_selector: str = ""
     drift_repair: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)  # for remote bases: PATH, proxies, certificate places
@@ -52,17 +55,18 @@ def register(flags: Flags) -> None:
     flags.number("http-retry", 9)
     flags.many("override-manager", "field manager whose fields are taken over")
     flags.text("custom-apply-stage-kinds", help="comma separated group/Kind that are applied in a stage of their own")
-    flags.text("default-decryption-service-account")
+    flags.text("default-decryption-service-account", help="service account that decrypts when an object names none")
     flags.text("default-kubeconfig-service-account")
     flags.text("sops-age-secret", help="Secret in the controller's namespace with age keys for objects that name none")
-    flags.text("sops-vault-configmap")
+    flags.text("sops-vault-configmap", help="ConfigMap in the controller's namespace with the Vaults that may be logged in to")
     flags.switch("insecure-kubeconfig-exec", False)
     flags.switch("insecure-kubeconfig-tls", False)
 
 
 def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> KustomizeSettings:
+    common = common_settings(found, GATES)
     return KustomizeSettings(
-        common=common_settings(found, GATES),
+        common=common,
         concurrent_ssa=found.concurrent_ssa,
         requeue_dependency=found.requeue_dependency,
         no_remote_bases=found.no_remote_bases,
@@ -71,10 +75,20 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
         insecure_kubeconfig_exec=found.insecure_kubeconfig_exec,
         insecure_kubeconfig_tls=found.insecure_kubeconfig_tls,
         default_kubeconfig_service_account=found.default_kubeconfig_service_account,
+        default_decryption_service_account=_needing_gate("default-decryption-service-account", found, common.gates),
+        sops_age_secret=found.sops_age_secret,
+        sops_vault_configmap=found.sops_vault_configmap,
         watch_configs_label_selector=found.watch_configs_label_selector,
         drift_repair=found.drift_repair,
         environment={name: value for name, value in environment.items() if name.upper() in INHERITED},
     )
+
+
+def _needing_gate(flag: str, found: argparse.Namespace, gates: Mapping[str, bool]) -> str:
+    account: str = getattr(found, flag.replace("-", "_"))
+    if account and not gates["ObjectLevelWorkloadIdentity"]:
+        raise BadFlag(f'flag "--{flag}" needs the feature gate ObjectLevelWorkloadIdentity')
+    return account
 
 
 def _stage_kind(text: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
-"""The steps of a pass that ask the cluster: as whom to act, which variables and keys to use.
+"""The steps of a pass that ask the cluster: as whom to act, which variables to use.
 
-Variables and keys are read with the controller's identity from the object's own namespace. Flux: source-kustomize.md 8.5, 8.6.
+Variables are read with the controller's identity from the object's own namespace. Flux: source-kustomize.md 8.6.
 """
 
 import base64
@@ -12,7 +12,7 @@ from fleetloop.controllers.kustomize.configs import Reader
 from fleetloop.controllers.kustomize.failures import BuildFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, NotFound
+from fleetloop.kube.errors import NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
 
 
@@ -43,20 +43,6 @@ async def read_variables(kustomization: Kustomization, reader: Reader) -> dict[s
             raise BuildFailed(f"substitute from '{ref.kind}/{ref.name}' error: {error.message}") from error
         referenced.append({name: value.decode(errors="replace") for name, value in data_of(manifest).items()})
     return variables_of(referenced, post_build.substitute)
-
-
-async def read_keys(kustomization: Kustomization, reader: Reader) -> dict[str, bytes] | None:
-    """The decryption keys by Secret key name; None when decryption is not configured. Raises BuildFailed."""
-    decryption = kustomization.spec.decryption
-    if decryption is None:
-        return None
-    if decryption.secret_ref is None:
-        return {}
-    ref = ObjectRef("v1", "Secret", kustomization.namespace, decryption.secret_ref.name)
-    try:
-        return data_of(await reader.get(ref))
-    except ApiError as error:
-        raise BuildFailed(f"error decrypting sources: decryption secret '{ref.namespace}/{ref.name}': {error.message}") from error
 
 
 def data_of(manifest: Manifest) -> dict[str, bytes]:

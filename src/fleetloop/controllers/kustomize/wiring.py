@@ -12,9 +12,11 @@ from fleetloop.api.kinds import Kind, kind_named
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object, content_of
 from fleetloop.api.old_versions import upgraded
+from fleetloop.auth import TokenCache
 from fleetloop.build import BuildCache, BuildRequest, Built, EncryptedSecret, build_with_files, label_objects, settings_of
 from fleetloop.controllers.kustomize.clusters import Clusters
 from fleetloop.controllers.kustomize.configs import CachedReader, ConfigWatches, Reader, config_refs
+from fleetloop.controllers.kustomize.decryption import DecryptionAccess
 from fleetloop.controllers.kustomize.dependencies import dependents
 from fleetloop.controllers.kustomize.drift import FIGHT, Dampers, ForeignWrite, foreign_write, told_of_fight, waits_for_interval
 from fleetloop.controllers.kustomize.expressions import Expressions
@@ -30,7 +32,7 @@ from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, source_key
-from fleetloop.controllers.kustomize.steps import read_keys, read_variables
+from fleetloop.controllers.kustomize.steps import read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.engine import Engines, EngineSettings
 from fleetloop.kube.cache import Cache
@@ -83,6 +85,11 @@ class Wiring:
         self._dampers = Dampers()
         self._cached = CachedReader(tools.kube, self._disturbed) if settings.gate("CacheSecretsAndConfigMaps") else None
         self._config_reader: Reader = self._cached or tools.kube
+        common = tools.settings
+        tokens = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
+        self._decryption = DecryptionAccess(
+            tools.kube, self._config_reader, settings, tools.place.namespace, tools.session, tokens
+        )
         kubeconfigs = Kubeconfigs(self._config_reader, settings, self._describe_cloud)
         takeover = Takeover(names.KUSTOMIZE_CONTROLLER, settings.override_managers)
         self._clusters = Clusters(tools.kube, kubeconfigs.describe, self._seen, self._disturbed, self._enqueue, takeover)
@@ -247,7 +254,8 @@ class Wiring:
         request = BuildRequest(
             path=ks.spec.path,
             settings=settings_of(content_of(ks.spec)),
-            decryption_keys=await read_keys(ks, self._config_reader),
+            decryption_keys=await self._decryption.keys(ks),
+            log_in=self._decryption.log_in(ks),
             variables=await read_variables(ks, self._config_reader),
             substitute_always=post_build is not None and post_build.substitute_strategy == "Always",
             strict=self._settings.gate("StrictPostBuildSubstitutions"),
