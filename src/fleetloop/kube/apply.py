@@ -27,9 +27,12 @@ class ApplyFailed(Exception):
         self.changes = changes
 
 
-async def apply_in_stages(kube: Kube, objects: Sequence[Manifest], settings: ApplySettings, stage_ready: StageReady) -> ChangeSet:
-    """Raises ApplyFailed. `stage_ready` waits until the defining objects just applied are in effect."""
-    done = ChangeSet()
+async def apply_in_stages(
+    kube: Kube, objects: Sequence[Manifest], settings: ApplySettings, stage_ready: StageReady, done: ChangeSet | None = None
+) -> ChangeSet:
+    """Raises ApplyFailed, Unreachable. `stage_ready` waits until the defining objects just applied are in effect. `done` is
+    filled and given back: whoever passes it knows what was done, however it ends."""
+    done = ChangeSet() if done is None else done
     stages = stages_of(objects, settings.custom_stage_kinds)
     for number, stage in enumerate(stages):
         try:
@@ -43,6 +46,8 @@ async def apply_in_stages(kube: Kube, objects: Sequence[Manifest], settings: App
             try:
                 change, live = await _carry_out(kube, item, settings)
             except Refusal as error:
+                if error.error and error.error.status >= 500:
+                    done.changes.append(Change(error.ref, "unknown"))
                 raise ApplyFailed(str(error), done) from error
             done.changes.append(change)
             applied.append(live)

@@ -7,7 +7,7 @@ from typing import Literal
 from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, version_of
 from fleetloop.kube.pointers import Pointer
 
-Action = Literal["created", "configured", "unchanged", "skipped"]
+Action = Literal["created", "configured", "unchanged", "skipped", "unknown"]  # unknown: the server failed, perhaps afterwards
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class ApplySettings:
     `taken_over`, `migrates`: see managers.Takeover.
 
     `as_it_was` knows the objects that need no request, since they are as they were last applied (`last_applied`). `ignored_in`
-    gives the places of an object that others may change, `file_of` the file that it comes from.
+    gives the places of an object that others may change, `file_of` the file that it comes from. `patience`: seconds for the
+    deletion of an object that is to be recreated.
     """
 
     manager: str
@@ -83,6 +84,7 @@ class ApplySettings:
     migrates: bool = False
     ignored_in: Callable[[Manifest], tuple[Pointer, ...]] = nothing_is_ignored
     file_of: Callable[[Manifest], str] = no_file_is_known
+    patience: float = 60.0
 
 
 def change_of(

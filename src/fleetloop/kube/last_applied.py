@@ -38,13 +38,16 @@ class LastApplied:
         return Change(ref, "unchanged", live.version, live.fingerprint)
 
     def remember(self, objects: Iterable[Manifest], changes: Sequence[Change]) -> None:
-        """Forgets all that was known before."""
-        fingerprints = {change.ref: change.fingerprint for change in changes if change.action != "skipped"}
-        self._applied = {
-            ref: _Applied(_digest(manifest), fingerprints[ref])
-            for manifest in objects
-            if (ref := ref_of(manifest)) in fingerprints
-        }
+        """`objects`: all that is desired; what else was known is forgotten. What was known of those without a change still holds:
+        an apply that failed did not come to them. So one that fails again and again gets further each time."""
+        told = {change.ref: change for change in changes}
+        before, self._applied = self._applied, {}
+        for manifest in objects:
+            ref = ref_of(manifest)
+            if ref not in told and ref in before:
+                self._applied[ref] = before[ref]
+            elif ref in told and told[ref].action not in {"skipped", "unknown"}:
+                self._applied[ref] = _Applied(_digest(manifest), told[ref].fingerprint)
 
 
 def _digest(manifest: Manifest) -> bytes:

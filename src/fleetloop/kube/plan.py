@@ -18,7 +18,7 @@ from fleetloop.kube.ignoring import differs, request_for
 from fleetloop.kube.managers import Takeover, takeover_patch
 from fleetloop.kube.objects import Manifest, ref_of, version_of
 from fleetloop.kube.pointers import Pointer
-from fleetloop.kube.recreate import GONE_TIMEOUT, is_asked_for, may_help, recreate_room
+from fleetloop.kube.recreate import is_asked_for, may_help, recreate_room
 from fleetloop.kube.refusals import Refusal, refused
 from fleetloop.kube.switches import is_ignored, says
 from fleetloop.kube.unknown_fields import without_unknown_fields
@@ -151,11 +151,11 @@ class _Planner:
         if live is None or not is_asked_for(request, live, self.settings.force):
             raise self._refused(request, error) from error
         try:
-            await recreate_room(self.kube, request, live)
+            await recreate_room(self.kube, request, live, self.settings.patience)
         except ApiError as other:
             raise self._refused(request, other, "recreate") from other
         except TimeoutError as late:
-            words = f"is still there {GONE_TIMEOUT:g}s after its deletion, which recreating it needs"
+            words = f"is still there {self.settings.patience:g}s after its deletion, which recreating it needs"
             raise Refusal(request, words, file=self.settings.file_of(request)) from late
 
     async def _take_over(self, desired: Manifest, seen: Manifest, ignored: Sequence[Pointer]) -> bool:

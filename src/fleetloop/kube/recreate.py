@@ -11,7 +11,6 @@ from fleetloop.kube.errors import AlreadyExists, ApiError, Conflict, Invalid, No
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 from fleetloop.kube.switches import says
 
-GONE_TIMEOUT = 60.0
 TAKEN = ("already allocated", "already in use")  # by the very object that is to be replaced
 
 
@@ -26,9 +25,9 @@ def is_asked_for(desired: Manifest, live: Manifest | None, force: bool) -> bool:
     return force or says(desired, "force", "enabled") or says(live, "force", "enabled")
 
 
-async def recreate_room(kube: Kube, desired: Manifest, live: Manifest) -> None:
+async def recreate_room(kube: Kube, desired: Manifest, live: Manifest, patience: float) -> None:
     """Until the object is gone: a finalizer may hold it. Raises ApiError when the new one would be refused too, or the deletion
-    is; TimeoutError when it is still there after GONE_TIMEOUT seconds."""
+    is; TimeoutError when it is still there after `patience` seconds."""
     ref, uid = ref_of(desired), live["metadata"]["uid"]
     try:
         await kube.create(desired, dry_run=True)
@@ -38,7 +37,7 @@ async def recreate_room(kube: Kube, desired: Manifest, live: Manifest) -> None:
         if not any(words in error.message for words in TAKEN):
             raise
     try:
-        async with asyncio.timeout(GONE_TIMEOUT):
+        async with asyncio.timeout(patience):
             await kube.delete(ref, uid=uid)
             await until_gone(kube, ref, uid)
     except NotFound:

@@ -107,3 +107,13 @@ def test_skipped_and_dropped_objects_are_not_remembered() -> None:
     last = known_after_apply(seen(LIVE))
     last.remember([], [])
     assert last.find(DESIRED) is None
+
+
+def test_an_apply_that_failed_adds_to_what_is_known() -> None:
+    """Of what it did not come to the old knowledge holds, and of what the server failed at nothing is known."""
+    other = DESIRED | {"metadata": DESIRED["metadata"] | {"name": "other"}}
+    last = known_after_apply(seen(LIVE))
+    last.remember([DESIRED, other], [Change(ref_of(other), "created", 8, fingerprint_of(LIVE))])
+    assert last.find(DESIRED) and last.find(other)
+    last.remember([DESIRED, other], [Change(ref_of(DESIRED), "unknown")])
+    assert last.find(DESIRED) is None and last.find(other)

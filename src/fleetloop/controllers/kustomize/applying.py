@@ -63,13 +63,15 @@ class Applier:
                 await report.progress()
         last_applied, kube = self._find_last_applied(ks, cluster), acting_as(ks, cluster.kube, self._tools.settings)
         settings = self._apply_settings(ks, built, last_applied)
+        changes = ChangeSet()
         try:
             async with cluster.told(timeout_of(ks)):
-                changes = await apply_in_stages(kube, built.objects, settings, until_current)
+                await apply_in_stages(kube, built.objects, settings, until_current, changes)
         except ApplyFailed as error:
-            draft.inventory = inventory([*old, *stale(error.changes.refs, old)])  # what came through is owned, the rest is not
-            raise ReconciliationFailed("\n".join([str(error), *error.changes.lines()])) from error
-        last_applied.remember(built.objects, changes.changes)
+            draft.inventory = inventory([*old, *stale(changes.refs, old)])  # what may have come through is owned, the rest is not
+            raise ReconciliationFailed("\n".join([str(error), *changes.lines()])) from error
+        finally:
+            last_applied.remember(built.objects, changes.changes)
         cluster.live.ignore({change.ref: change.ignored for change in changes.changes})
         cluster.owned.assign(ks.key, changes.refs)
         draft.inventory = inventory(changes.refs)
