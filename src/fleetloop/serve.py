@@ -67,7 +67,7 @@ def _source_controller(arguments: list[str], place: Place) -> Program:
     from fleetloop.controllers.source.wiring import run
 
     flags = common_flags(names.SOURCE_CONTROLLER, concurrent=2)
-    register(flags)
+    register(flags, os.environ)
     settings = settings_of(flags.read(arguments), place, os.environ)
     return Program(settings.common, lambda tools: run(tools, settings))
 

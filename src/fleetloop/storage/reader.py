@@ -5,7 +5,6 @@ shared, so a reader must not change them.
 """
 
 import asyncio
-import hashlib
 import itertools
 import os
 import shutil
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from fleetloop.storage.digest import algorithm_of
+from fleetloop.storage.digest import algorithm_of, new_digest
 from fleetloop.storage.tarball import STANDARD_LIMITS, Limits, unpack
 
 _CHUNK = 1 << 16
@@ -102,7 +101,7 @@ class ArtifactReader:
 
     async def _download(self, url: str, digest: str, into: Path) -> None:
         """Raises what `open` names for a download."""
-        hashed = hashlib.new(algorithm_of(digest))
+        hashed = new_digest(algorithm_of(digest))
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout)
         address = redirected(url, self._settings.hosts)
         try:

@@ -1,13 +1,15 @@
 """The artifact store: files that sources produce and other controllers download.
 
-Everything blocks: call it in a thread. A file appears complete or not at all, so readers need no lock; two writers
-of one path cannot be, since a path belongs to one object and the queue gives an object to one worker.
+Everything blocks: call it in a thread. A file appears complete or not at all, so readers need no lock. A writer holds
+`<file>.lock`: of one process there is only one for a path, but another process may have the same volume.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +17,7 @@ from typing import BinaryIO
 from fleetloop.storage.digest import algorithm_of, check_algorithm, digest_of
 
 LATEST = "latest.tar.gz"
-_NEW = ".new-"
+_NEW, _LOCK = ".new-", ".lock"
 
 
 class UnsafePath(Exception):
@@ -24,6 +26,10 @@ class UnsafePath(Exception):
 
 class DigestMismatch(Exception):
     """The stored bytes are not those that were written."""
+
+
+class ArtifactLocked(Exception):
+    """Another process writes this file now."""
 
 
 class NotStored(Exception):
@@ -60,10 +66,10 @@ class ArtifactStore:
         self._algorithm = algorithm
 
     def write(self, path: str, fill: Callable[[BinaryIO], None]) -> Stored:
-        """Writes what `fill` writes. Raises UnsafePath, OSError, what `fill` raises."""
+        """Writes what `fill` writes. Raises ArtifactLocked, UnsafePath, OSError, what `fill` raises."""
         target = self._inside(path)
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_NEW, delete=False) as new:
+        with _locked(target), tempfile.NamedTemporaryFile(dir=target.parent, prefix=_NEW, delete=False) as new:
             try:
                 fill(new)  # type: ignore[arg-type]
                 new.flush()
@@ -73,6 +79,10 @@ class ArtifactStore:
                 os.unlink(new.name)
                 raise
         return self._stored(target, digest)
+
+    def make_folder(self, folder: str) -> None:
+        """Raises UnsafePath, OSError."""
+        self._inside(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def find(self, path: str) -> Stored | None:
         """The file at `path` if it is a regular file, without its digest. Raises UnsafePath."""
@@ -104,7 +114,7 @@ class ArtifactStore:
         gone = garbage(list(self._files(folder)), current, now, ttl, keep)
         for path in gone:
             self.remove(path)
-            self.remove(path + ".lock")  # left by the Go implementation
+            self.remove(path + _LOCK)  # left by the Go implementation, or by a writer that was killed
         return gone
 
     def link(self, path: str, name: str = LATEST) -> str:
@@ -130,7 +140,7 @@ class ArtifactStore:
             return
         with os.scandir(target) as entries:
             for entry in entries:
-                skipped = entry.name.endswith(".lock") or entry.name.startswith(_NEW)
+                skipped = entry.name.endswith(_LOCK) or entry.name.startswith(_NEW)
                 if entry.is_file(follow_symlinks=False) and not skipped:
                     yield self._stored(Path(entry.path))
 
@@ -143,3 +153,21 @@ class ArtifactStore:
         if not target.is_relative_to(self.root):
             raise UnsafePath(f"{path} leads out of the store")
         return target
+
+
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """The file goes with the lock. Nobody waits for one, so nobody is left holding a file that is no more."""
+    lock = f"{target}{_LOCK}"
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArtifactLocked(f"{target.name} is being written by another process") from None
+        try:
+            yield
+        finally:
+            os.unlink(lock)
+    finally:
+        os.close(descriptor)

@@ -136,6 +136,24 @@ def unpack(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
         raise UnsafeArchive(f"archive cannot be read: {error}") from None
 
 
+def unpack_regular(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
+    """As `unpack`, leaving out links and devices silently, and taking the last of files that come twice: for archives of others,
+    which are packed anew (3.5)."""
+    try:
+        with tarfile.open(archive, mode="r|gz") as tar:
+            budget = _Budget(limits)
+            for member in tar:
+                budget.take(member)
+                if member.isreg() or member.isdir():
+                    if member.isreg():
+                        (into / _safe_name(member.name)).unlink(missing_ok=True)
+                    _unpack_member(tar, member, into)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UnsafeArchive(f"archive cannot be read: {error}") from None
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise UnsafeArchive(f"archive holds '{error.filename}' as a file and as a directory") from None
+
+
 class _Budget:
     def __init__(self, limits: Limits) -> None:
         self._limits, self._bytes, self._entries = limits, 0, 0

@@ -104,7 +104,7 @@ async def test_empty_repository(tenant: Tenant) -> None:
         ({"secretRef": {"name": "none"}}, "AuthenticationFailed", "failed to get secret"),
         ({"proxySecretRef": {"name": "git"}}, "AuthenticationFailed", "failed to configure proxy options"),
         ({"provider": "github", "secretRef": {}}, "InvalidProviderConfiguration", "github app data must be specified"),
-        ({"provider": "azure"}, "AuthenticationFailed", "spec.provider 'azure' is not available"),
+        ({"provider": "aws"}, "AuthenticationFailed", "is not an AWS CodeCommit URL"),
         ({"ref": {"branch": "-x"}}, "GitOperationFailed", "branch is not a name Git allows"),
         ({"ref": {"commit": "HEAD"}}, "GitOperationFailed", "commit must be a full hash"),
         ({"sparseCheckout": ["../x"]}, "GitOperationFailed", "failed to sparse checkout directories : "),
@@ -217,7 +217,7 @@ async def test_deletion_removes_the_artifacts(tenant: Tenant) -> None:
     repo = await tenant.repository()
     await repo.until(ready("True"))
     folder = tenant.world.controller.data / "gitrepository" / tenant.name / "app"
-    assert len(list(folder.iterdir())) == 1
+    assert len(list(folder.glob("*.tar.gz"))) == 1
     await repo.kube.delete(repo.ref)
     await repo.until_gone()
     assert not folder.exists()
@@ -269,7 +269,7 @@ async def test_old_artifacts_are_collected(tenant: Tenant) -> None:
         await repo.requested(str(number))
     await repo.requested("collect")  # one pass late
     folder = tenant.world.controller.data / "gitrepository" / tenant.name / "app"
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob("*.tar.gz"))) == 2
 
 
 async def test_verified_commits_only(tenant: Tenant, tmp_path: Path) -> None:

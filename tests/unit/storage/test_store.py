@@ -1,10 +1,21 @@
+import fcntl
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from fleetloop.storage import ArtifactStore, DigestMismatch, NotStored, Stored, UnsafePath, UnsupportedDigest, garbage
+from fleetloop.storage.store import ArtifactLocked
 
 NOW = 1000.0
+
+
+def writing(content: bytes) -> Callable[[BinaryIO], None]:
+    def fill(out: BinaryIO) -> None:
+        out.write(content)
+
+    return fill
 
 
 def kept(ages: dict[str, float], current: str, ttl: float = 60, keep: int = 2) -> set[str]:
@@ -69,16 +80,42 @@ def test_each_digest_verifies_by_its_prefix(tmp_path: Path, algorithm: str) -> N
     ArtifactStore(tmp_path).verify(stored.path, stored.digest)
 
 
-@pytest.mark.parametrize("digest", ["blake3:" + "0" * 64, "sha256:00", "sha256:" + "G" * 64, "md5:" + "0" * 32, "x"])
+@pytest.mark.parametrize("digest", ["blake3:00", "sha256:00", "sha256:" + "G" * 64, "md5:" + "0" * 32, "x"])
 def test_unsupported_digests(store: ArtifactStore, digest: str) -> None:
     put(store, "a/b/c/d")
     with pytest.raises(UnsupportedDigest):
         store.verify("a/b/c/d", digest)
 
 
-def test_blake3_is_refused_at_start(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedDigest, match="blake3"):
-        ArtifactStore(tmp_path, "blake3")
+@pytest.mark.parametrize(
+    ("algorithm", "abc"),
+    [
+        ("sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ("sha384", "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed8086072ba1e7cc2358baeca134c825a7"),
+        (
+            "sha512",
+            "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        ),
+        ("blake3", "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
+    ],
+)
+def test_each_algorithm(tmp_path: Path, algorithm: str, abc: str) -> None:
+    """Published digests of `abc`; a stored one verifies by its prefix, whatever is written today."""
+    stored = ArtifactStore(tmp_path, algorithm).write("a/b/c/d", writing(b"abc"))
+    assert stored.digest == f"{algorithm}:{abc}"
+    ArtifactStore(tmp_path, "sha256").verify(stored.path, stored.digest)
+
+
+def test_two_processes_on_one_volume(tmp_path: Path) -> None:
+    """The lock beside the file is the peer's: flock on `<file>.lock`."""
+    store = ArtifactStore(tmp_path)
+    store.make_folder("a/b/c")
+    with (tmp_path / "a/b/c/d.lock").open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ArtifactLocked):
+            store.write("a/b/c/d", writing(b"2"))
+    store.write("a/b/c/d", writing(b"3"))
+    assert (tmp_path / "a/b/c/d").read_bytes() == b"3" and len(list((tmp_path / "a/b/c").iterdir())) == 1
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x"])

@@ -22,7 +22,7 @@ from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.log import logger
 from fleetloop.storage.digest import UnsupportedDigest
-from fleetloop.storage.store import ArtifactStore, DigestMismatch, NotStored, Stored, UnsafePath
+from fleetloop.storage.store import ArtifactLocked, ArtifactStore, DigestMismatch, NotStored, Stored, UnsafePath
 
 _COLLECTION_TIMEOUT = 5.0  # seconds
 
@@ -64,10 +64,18 @@ class Storage:
     async def write(self, obj: Object, name: str, revision: str, fill: Callable[[BinaryIO], None]) -> Artifact:
         """Stores what `fill` writes as the object's file `name`. Raises StorageOperationFailed."""
         try:
+            await asyncio.to_thread(self._store.make_folder, folder_of(obj))
+        except OSError as error:
+            message = f"failed to create artifact directory: {error.strerror}"
+            raise StorageOperationFailed(reasons.DIRECTORY_CREATION_FAILED, message) from error
+        try:
             stored = await asyncio.to_thread(self._store.write, f"{folder_of(obj)}/{name}", fill)
         except OSError as error:
             message = f"unable to archive artifact to storage: {error.strerror or error}"
             raise StorageOperationFailed(reasons.ARCHIVE_OPERATION_FAILED, message) from error
+        except ArtifactLocked as error:
+            message = f"failed to acquire lock for artifact: {error}"
+            raise StorageOperationFailed(reasons.FAILED, message) from error
         return self._artifact(stored, revision)
 
     async def remove(self, obj: Object) -> None:
@@ -77,6 +85,15 @@ class Storage:
         except OSError as error:
             message = f"garbage collection for deleted resource failed: {error.strerror}"
             raise SourceFailure(reasons.GARBAGE_COLLECTION_FAILED, message) from error
+
+    async def link(self, artifact: Artifact, name: str) -> str:
+        """The URL of the symlink `name` in the object's folder, which leads to the artifact now."""
+        try:
+            path = await asyncio.to_thread(self._store.link, artifact.path, name)
+        except OSError as error:
+            message = f"failed to update status URL symlink: {error.strerror or error}"
+            raise StorageOperationFailed(reasons.SYMLINK_UPDATE_FAILED, message) from error
+        return self.url(path)
 
     def file_of(self, artifact: Artifact) -> Path:
         """Where an artifact of this store lies on disk."""

@@ -1,11 +1,9 @@
-"""From a GitRepository's spec to a commit: which reference is meant, what opens the server, what is there, and the tree.
+"""From a GitRepository's spec to a commit: which reference is meant, what is there, and the tree.
 
-Flux: source-kustomize.md 3.1, 3.2.
+Flux: source-kustomize.md 3.1.
 """
 
 import asyncio
-import base64
-import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,9 @@ from fleetloop import git
 from fleetloop.api import reasons
 from fleetloop.api.durations import seconds_of
 from fleetloop.api.source import GitReference, GitRepository
-from fleetloop.auth import InvalidSecret, git_access, has_github_app, proxy_access
 from fleetloop.controllers.source.failures import FetchFailed, FetchRefused
+from fleetloop.controllers.source.git_access import GitAccess
 from fleetloop.engine import EngineError, EngineGone, EngineMissing
-from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Unreachable
-from fleetloop.kube.objects import ObjectRef
 
 T = TypeVar("T")
 # The tags that are versions in a range, highest first. Raises EngineError for a bad range.
@@ -29,69 +24,22 @@ _NO_REFERENCE = GitReference(branch="master")
 _CHECKOUT = "failed to checkout and determine revision"
 
 
-class SecretUnavailable(Exception):
-    """A Secret is not there or may not be read."""
-
-
 @dataclass(frozen=True, slots=True)
 class GitCheckout:
     """Git for the GitRepositories of one controller."""
 
-    kube: Kube
+    access: GitAccess
     program: git.Git
     select_versions: SelectVersions
 
     async def remote_of(self, repo: GitRepository) -> "Remote":
         """The server side of an object, with credentials read now. Raises FetchFailed, FetchRefused."""
-        spec = repo.spec
         try:
-            url = git.GitUrl.parse(spec.url, self.program.protocols)
+            url = git.GitUrl.parse(repo.spec.url, self.program.protocols)
         except git.InvalidUrl as error:
             raise FetchRefused(reasons.URL_INVALID, str(error)) from error
-        credentials = await self._credentials(repo, url)
-        if spec.proxy_secret_ref:
-            data = await self._secret(repo.namespace, spec.proxy_secret_ref.name)
-            try:
-                proxy = git.Proxy(**dataclasses.asdict(proxy_access(data)))
-            except InvalidSecret as error:
-                name = _secret_name(repo, spec.proxy_secret_ref.name)
-                message = f"failed to configure proxy options: invalid proxy secret '{name}': {error}"
-                raise FetchFailed(reasons.AUTHENTICATION_FAILED, message) from error
-            credentials = dataclasses.replace(credentials, proxy=proxy)
-        return Remote(url, credentials, seconds_of(spec.timeout), self.program, self.select_versions)
-
-    async def _credentials(self, repo: GitRepository, url: git.GitUrl) -> git.Credentials:
-        spec, provider = repo.spec, repo.spec.provider or "generic"
-        if provider == "github" and not spec.secret_ref:
-            message = "secretRef with github app data must be specified when provider is set to github"
-            raise FetchRefused(reasons.INVALID_PROVIDER_CONFIGURATION, message)
-        data = await self._secret(repo.namespace, spec.secret_ref.name) if spec.secret_ref else {}
-        if provider != "github" and has_github_app(data):
-            name = _secret_name(repo, spec.secret_ref.name if spec.secret_ref else "")
-            message = f"secretRef '{name}' has github app data but provider is not set to github"
-            raise FetchFailed(reasons.INVALID_PROVIDER_CONFIGURATION, message)
-        if provider != "generic":
-            message = f"failed to configure authentication options: spec.provider '{provider}' is not available in this version"
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, message)
-        try:
-            return git.Credentials(**dataclasses.asdict(git_access(data, url.scheme, bool(url.username))))
-        except InvalidSecret as error:
-            message = f"failed to configure authentication options: {error}"
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, message) from error
-
-    async def secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        """Read at every pass: a rotated credential counts from the next one on. Raises SecretUnavailable."""
-        try:
-            found = await self.kube.get(ObjectRef("v1", "Secret", namespace, name))
-        except (ApiError, Unreachable) as error:
-            raise SecretUnavailable(f"failed to get secret '{namespace}/{name}': {error}") from error
-        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
-
-    async def _secret(self, namespace: str, name: str) -> dict[str, bytes]:
-        try:
-            return await self.secret(namespace, name)
-        except SecretUnavailable as error:
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, str(error)) from error
+        credentials = await self.access.credentials(repo, url)
+        return Remote(url, credentials, seconds_of(repo.spec.timeout), self.program, self.select_versions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +123,7 @@ class Remote:
             return await operation(self.url)
         except git.Redirected:
             async with asyncio.timeout(self.timeout):
-                moved = await git.moved_to(self.url, self.credentials)
+                moved = await git.moved_to(self.url, self.credentials, git=self.program)
             if moved is None:
                 raise
             return await operation(moved)
@@ -205,7 +153,3 @@ def _failure(error: git.GitError) -> FetchFailed:
 def _precedence(version: str) -> str:
     """What of a version counts in a comparison: not its build metadata."""
     return version.removeprefix("v").partition("+")[0]
-
-
-def _secret_name(repo: GitRepository, name: str) -> str:
-    return f"{repo.namespace}/{name}"

@@ -17,9 +17,10 @@ from fleetloop.api.meta import Artifact, Status
 from fleetloop.api.source import GitInclude, GitRepository, GitRepositoryStatus
 from fleetloop.controllers.source.artifact import Storage, work_folder
 from fleetloop.controllers.source.failures import SourceFailure, VerificationFailed
-from fleetloop.controllers.source.git_checkout import GitCheckout, SecretUnavailable
+from fleetloop.controllers.source.git_checkout import GitCheckout
 from fleetloop.controllers.source.git_include import copy_includes, included_artifacts
 from fleetloop.controllers.source.git_verify import check_mode, is_covered, mode_of, verify
+from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
 from fleetloop.controllers.source.summary import IN_PROGRESS, OWNED, begin, has_failed, summarize
 from fleetloop.kube.client import Kube
 from fleetloop.runtime.conditions import mark, remove
@@ -147,7 +148,7 @@ class GitPass:
             return
         draft.source_verification_mode = None  # until it has succeeded
         try:
-            keys = await self._tools.checkout.secret(self._repo.namespace, spec.verify.secret_ref.name)
+            keys = await read_secret(self._tools.kube, self._repo.namespace, spec.verify.secret_ref.name)
         except SecretUnavailable as error:
             raise VerificationFailed(reasons.VERIFICATION_ERROR, f"public keys secret error: {error}") from error
         message = await asyncio.to_thread(verify, commit, mode, keys)

@@ -5,15 +5,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetloop.controllers.source.identities import GATE
+from fleetloop.git.credentials import SshAlgorithms
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, Place, common_settings
+from fleetloop.storage.digest import ALGORITHMS
 
-GATES = {"CacheSecretsAndConfigMaps": False, "ObjectLevelWorkloadIdentity": False}
-_DIGESTS = ("sha256", "sha384", "sha512", "blake3")
+GATES = {"CacheSecretsAndConfigMaps": False, GATE: False}
+_ENVIRONMENT = {  # variables that a flag not given is read from
+    "STORAGE_PATH": "storage_path",
+    "STORAGE_ADDRESS": "storage_addr",
+    "STORAGE_ADV_ADDR": "storage_adv_addr",
+    "METRICS_ADDR": "metrics_addr",
+    "EVENTS_ADDR": "events_addr",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """`retention_ttl`, `requeue_dependency`: seconds. `serve_at`: address and port. `advertised`: what URLs begin with."""
+    """`retention_ttl`, `requeue_dependency`, `token_cache_duration`: seconds.
+
+    `serve_at`: address and port. `advertised`: what URLs begin with."""
 
     common: CommonSettings
     storage_path: Path
@@ -23,18 +34,19 @@ class SourceSettings:
     retention_records: int
     digest_algorithm: str
     requeue_dependency: float
-    ssh_key_exchange: str
-    ssh_host_key: str
+    ssh: SshAlgorithms
+    token_cache_size: int
+    token_cache_duration: float
     environment: Mapping[str, str]  # of the process, for the git program: PATH, proxies
 
 
-def register(flags: Flags) -> None:
+def register(flags: Flags, environment: Mapping[str, str]) -> None:
     flags.text("storage-path", "/data", "directory of the artifact store, must exist")
     flags.text("storage-addr", ":9090", "address the artifacts are served on")
     flags.text("storage-adv-addr", "", "address that artifact URLs begin with")
     flags.duration("artifact-retention-ttl", "1m", "artifacts older than this are deleted, but for the current one")
     flags.number("artifact-retention-records", 2, "number of artifacts kept of one object")
-    flags.choice("artifact-digest-algo", _DIGESTS, "sha256")
+    flags.choice("artifact-digest-algo", ALGORITHMS, "sha256")
     flags.duration("requeue-dependency", "30s")
     flags.text("ssh-kex-algos", help="comma separated list of key exchange algorithms")
     flags.text("ssh-hostkey-algos", help="comma separated list of host key algorithms")
@@ -43,17 +55,19 @@ def register(flags: Flags) -> None:
     flags.number("helm-cache-max-size", 0, "number of indexes")
     flags.duration("helm-cache-ttl", "15m")
     flags.duration("helm-cache-purge-interval", "1m")
+    flags.set_defaults(**{flag: environment[name] for name, flag in _ENVIRONMENT.items() if environment.get(name)})
 
 
 def settings_of(found: argparse.Namespace, place: Place, environment: Mapping[str, str]) -> SourceSettings:
     """Raises BadFlag."""
-    if found.artifact_digest_algo == "blake3":
-        raise BadFlag("--artifact-digest-algo=blake3 is not supported, use one of: sha256, sha384, sha512")
     path = Path(found.storage_path)
     if not path.is_dir():
         raise BadFlag(f"--storage-path={path}: the directory does not exist")
+    common = common_settings(found, GATES)
+    if common.default_service_account and not common.gates[GATE]:
+        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {GATE}=true")
     return SourceSettings(
-        common=common_settings(found, GATES),
+        common=common,
         storage_path=path,
         serve_at=place.address(found.storage_addr),
         advertised=advertised(found.storage_adv_addr, found.storage_addr, place),
@@ -61,10 +75,18 @@ def settings_of(found: argparse.Namespace, place: Place, environment: Mapping[st
         retention_records=found.artifact_retention_records,
         digest_algorithm=found.artifact_digest_algo,
         requeue_dependency=found.requeue_dependency,
-        ssh_key_exchange=found.ssh_kex_algos,
-        ssh_host_key=found.ssh_hostkey_algos,
+        ssh=_ssh_algorithms(found),
+        token_cache_size=found.token_cache_max_size,
+        token_cache_duration=found.token_cache_max_duration,
         environment=environment,
     )
+
+
+def _ssh_algorithms(found: argparse.Namespace) -> SshAlgorithms:
+    try:
+        return SshAlgorithms(found.ssh_kex_algos, found.ssh_hostkey_algos)
+    except ValueError:
+        raise BadFlag("--ssh-kex-algos, --ssh-hostkey-algos: a comma-separated list of algorithm names is expected") from None
 
 
 def advertised(given: str, storage_addr: str, place: Place) -> str:

@@ -12,9 +12,12 @@ from fleetloop import git
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.names import SOURCE_CONTROLLER
 from fleetloop.api.source import GitRepository
+from fleetloop.auth import TokenCache
 from fleetloop.controllers.source.artifact import Retention, Storage
+from fleetloop.controllers.source.git_access import GitAccess
 from fleetloop.controllers.source.git_checkout import GitCheckout
 from fleetloop.controllers.source.git_repository import GitRepositoryReconciler
+from fleetloop.controllers.source.identities import GATE, Identities
 from fleetloop.controllers.source.settings import SourceSettings
 from fleetloop.engine import Engines, Family
 from fleetloop.runtime.clock import utc_now
@@ -45,12 +48,11 @@ def _git_repositories(
         found = await engines.call_surely(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
         return [str(version) for version in found["matches"]]
 
-    ssh = git.SshAlgorithms(settings.ssh_key_exchange, settings.ssh_host_key)
-    program = dataclasses.replace(git.Git.inheriting(settings.environment), ssh=ssh, temp=temp)
+    program = dataclasses.replace(git.Git.inheriting(settings.environment), ssh=settings.ssh, temp=temp)
     reconciler = GitRepositoryReconciler(
         kube=tools.kube,
         storage=storage,
-        checkout=GitCheckout(tools.kube, program, select_versions),
+        checkout=GitCheckout(_git_access(tools, settings), program, select_versions),
         requeue_dependency=settings.requeue_dependency,
         now=utc_now,
         temp=temp,
@@ -58,6 +60,13 @@ def _git_repositories(
     kind = kind_named("GitRepository")
     loop = loop_settings(tools, SOURCE_CONTROLLER)
     return Controller(kind, GitRepository, reconciler, tools.kube, tools.recorder, tools.metrics, loop)
+
+
+def _git_access(tools: Tools, settings: SourceSettings) -> GitAccess:
+    common = settings.common
+    identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
+    tokens = TokenCache(settings.token_cache_size, settings.token_cache_duration, tools.metrics.token_cache)
+    return GitAccess(tools.kube, identities, tokens, utc_now)
 
 
 def _fresh_temp(store: Path) -> Path:

@@ -1,0 +1,129 @@
+"""What opens a registry for a source: its Secret, its service account's pull secrets, or its cloud's login; TLS and proxy.
+
+Flux: source-kustomize.md 3.5 (SK11: a Secret of its own silently puts the cloud's login aside).
+"""
+
+import asyncio
+import ssl
+from dataclasses import dataclass
+from typing import Protocol
+
+from fleetloop import oci
+from fleetloop.api import reasons
+from fleetloop.api.meta import LocalObjectReference
+from fleetloop.auth import InvalidSecret, proxy_access
+from fleetloop.auth.proxy import proxy_url
+from fleetloop.auth.tls import tls_context
+from fleetloop.controllers.source.failures import FetchFailed
+from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
+from fleetloop.kube.client import Kube
+from fleetloop.kube.errors import ApiError, Unreachable
+from fleetloop.kube.objects import ObjectRef
+
+
+class RegistrySpec(Protocol):
+    """The fields that OCIRepository, HelmRepository and ImageRepository have in common."""
+
+    @property
+    def secret_ref(self) -> LocalObjectReference | None: ...
+    @property
+    def cert_secret_ref(self) -> LocalObjectReference | None: ...
+    @property
+    def insecure(self) -> bool: ...
+    @property
+    def provider(self) -> str: ...
+
+
+class CloudLogins(Protocol):
+    async def login(self, provider: str, namespace: str, service_account: str, repository: oci.Repository) -> oci.Login:
+        """A registry login by cloud identity. Raises FetchFailed, FetchRefused."""
+
+
+@dataclass(frozen=True, slots=True)
+class OciAccess:
+    """For the sources of one controller."""
+
+    kube: Kube
+    clouds: CloudLogins
+
+    async def of(
+        self,
+        namespace: str,
+        spec: RegistrySpec,
+        repository: oci.Repository,
+        service_account: str = "",
+        proxy_secret: LocalObjectReference | None = None,
+    ) -> oci.Access:
+        """Raises FetchFailed, FetchRefused."""
+        proxy = await self._proxy(namespace, proxy_secret) if proxy_secret else ""
+        keychain = await self._keychain(namespace, spec, service_account)
+        if not keychain and spec.provider != "generic":
+            login = await self.clouds.login(spec.provider, namespace, service_account, repository)
+            keychain = oci.Keychain([(repository.host, login)])
+        return oci.Access(keychain, await self._tls(namespace, spec, repository), spec.insecure, proxy)
+
+    async def _keychain(self, namespace: str, spec: RegistrySpec, service_account: str) -> oci.Keychain:
+        """The Secret first, then what the service account pulls images with."""
+        documents = []
+        if spec.secret_ref:
+            documents.append(await self._docker_config(namespace, spec.secret_ref.name))
+        if service_account:
+            try:
+                account = await self.kube.get(ObjectRef("v1", "ServiceAccount", namespace, service_account))
+            except (ApiError, Unreachable) as error:
+                raise _unauthenticated(f"failed to get credential: {error}") from error
+            names = [item["name"] for item in account.get("imagePullSecrets") or []]
+            documents += [await self._docker_config(namespace, name) for name in names]
+        try:
+            return oci.Keychain.of_docker_config(*documents)
+        except oci.AuthenticationFailed as error:
+            raise _unauthenticated(f"failed to get credential: {error}") from error
+
+    async def _docker_config(self, namespace: str, name: str) -> bytes:
+        data = await self._secret(namespace, name, "failed to get credential")
+        config = data.get(oci.DOCKER_CONFIG)
+        if config is None:
+            raise _unauthenticated(f"failed to get credential: secret '{namespace}/{name}' has no key {oci.DOCKER_CONFIG}")
+        return config
+
+    async def _tls(self, namespace: str, spec: RegistrySpec, repository: oci.Repository) -> ssl.SSLContext | None:
+        what = f"failed to generate transport for '{repository}'"
+        if spec.cert_secret_ref is None:
+            return _unverified() if spec.insecure else None
+        data = await self._secret(namespace, spec.cert_secret_ref.name, what)
+        certificate, key = data.get("tls.crt", b""), data.get("tls.key", b"")
+        try:
+            if bool(certificate) != bool(key):
+                raise InvalidSecret("'tls.crt' and 'tls.key' are required together")
+            return await asyncio.to_thread(tls_context, data.get("ca.crt", b""), certificate, key)
+        except InvalidSecret as error:
+            name = f"{namespace}/{spec.cert_secret_ref.name}"
+            raise _unauthenticated(f"{what}: invalid TLS secret '{name}': {error}") from error
+
+    async def _proxy(self, namespace: str, ref: LocalObjectReference) -> str:
+        what = "failed to get proxy address"
+        try:
+            found = proxy_access(await self._secret(namespace, ref.name, what))
+        except InvalidSecret as error:
+            raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': {error}") from error
+        if found.address.startswith("socks5"):
+            raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': registries need an HTTP proxy")
+        return proxy_url(found)
+
+    async def _secret(self, namespace: str, name: str, what: str) -> dict[str, bytes]:
+        try:
+            return await read_secret(self.kube, namespace, name)
+        except SecretUnavailable as error:
+            raise _unauthenticated(f"{what}: {error}") from error
+
+
+def _unauthenticated(message: str) -> FetchFailed:
+    return FetchFailed(reasons.AUTHENTICATION_FAILED, message)
+
+
+def _unverified() -> ssl.SSLContext:
+    """What `insecure` without a certificate means for registries (SK11)."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
