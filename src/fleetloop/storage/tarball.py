@@ -10,6 +10,7 @@ import stat
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -126,32 +127,36 @@ def unpack(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
 
     Nothing lands outside: no absolute or parent paths, no links of any kind, no devices, and no file twice.
     """
-    try:
-        with tarfile.open(archive, mode="r|gz") as tar:
-            budget = _Budget(limits)
-            for member in tar:
-                budget.take(member)
-                _unpack_member(tar, member, into)
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UnsafeArchive(f"archive cannot be read: {error}") from None
+    with _opened(archive) as tar:
+        budget = _Budget(limits)
+        for member in tar:
+            budget.take(member)
+            _unpack_member(tar, member, into)
 
 
 def unpack_regular(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
-    """As `unpack`, leaving out links and devices silently, and taking the last of files that come twice: for archives of others,
-    which are packed anew (3.5)."""
+    """As `unpack`, for archives of others, which are packed anew: links and devices are left out silently, and of files that
+    come twice the last one counts (3.5)."""
+    with _opened(archive) as tar:
+        budget = _Budget(limits)
+        for member in tar:
+            budget.take(member)
+            if member.isreg():
+                (into / _safe_name(member.name)).unlink(missing_ok=True)
+            if member.isreg() or member.isdir():
+                _unpack_member(tar, member, into)
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """Raises UnsafeArchive for what reading it shows."""
     try:
         with tarfile.open(archive, mode="r|gz") as tar:
-            budget = _Budget(limits)
-            for member in tar:
-                budget.take(member)
-                if member.isreg() or member.isdir():
-                    if member.isreg():
-                        (into / _safe_name(member.name)).unlink(missing_ok=True)
-                    _unpack_member(tar, member, into)
+            yield tar
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UnsafeArchive(f"archive cannot be read: {error}") from None
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise UnsafeArchive(f"archive holds '{error.filename}' as a file and as a directory") from None
+        raise UnsafeArchive(f"archive holds '{Path(error.filename).name}' as a file and as a directory") from None
 
 
 class _Budget:

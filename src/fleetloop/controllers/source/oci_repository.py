@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 import aiohttp
 import msgspec
-import re2
+import re2  # type: ignore[import-untyped]
 
 from fleetloop import oci
 from fleetloop.api import reasons
@@ -174,7 +174,7 @@ class OciPass(SourcePass):
             with archive.open("rb") as content:
                 return await self.storage.write(self._source, name, revision, lambda out: shutil.copyfileobj(content, out))
         try:
-            tree.mkdir()
+            await asyncio.to_thread(tree.mkdir)
             await asyncio.to_thread(unpack_regular, archive, tree)
             rules = await asyncio.to_thread(read_rules, tree, self._source.spec.ignore)
         except UnsafeArchive as error:
