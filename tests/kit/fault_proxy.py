@@ -7,6 +7,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import re
 import ssl
 import tempfile
 from collections.abc import AsyncIterator
@@ -55,6 +56,7 @@ class FaultProxy:
     _session: aiohttp.ClientSession | None = None
     _runner: web.AppRunner | None = None
     _clients: set[asyncio.Transport] = field(default_factory=set)
+    _held: re.Pattern[str] | None = None
 
     @property
     def url(self) -> str:
@@ -91,6 +93,10 @@ class FaultProxy:
         finally:
             await self.start()
 
+    def hold(self, paths: re.Pattern[str] | None) -> None:
+        """Requests whose path has such a part are taken and never answered; None: no more of it."""
+        self._held = paths
+
     def upstream_tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self.upstream.ca)  # no certificate of ours: the client's token must do
 
@@ -124,6 +130,8 @@ class FaultProxy:
 
     async def _answer(self, request: web.Request, asked: Request, fault: Fault | None) -> web.StreamResponse:
         body = await request.read()
+        if self._held and self._held.search(asked.path):
+            await asyncio.get_running_loop().create_future()
         match fault:
             case Fault.CUT_BEFORE:
                 raise _Abort

@@ -6,32 +6,34 @@ import os
 import random
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.faults.following import Following
 from tests.kit.processes import children_of
 
-LULL = 1.0  # seconds; with so long no news there is nothing to interrupt, but a restart may be interrupted itself
+NEXT_REVISION = 600.0  # seconds
 
 
 @dataclass
 class Killer:
-    """Kills when it has seen a random number of changes of `kind`, or at once, while its victim starts."""
+    """Kills when it has seen a random number of changes of `kind`, or at once, while its victim starts. `quota`: how many kills
+    there may have been by now, so that they are spread over the revisions."""
 
     following: Following
     kind: str
     kill: Callable[[], Awaitable[None]]
     dice: random.Random
     most_news: int
+    quota: Callable[[], int]
     kills: int = 0
-    _enough: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, wanted: int) -> None:
         while self.kills < wanted:
+            await self.following.until(lambda: self.kills < self.quota(), NEXT_REVISION)
             news = 0 if self.dice.random() < 0.15 else self.dice.randint(1, self.most_news)
             target = self.following.news[self.kind] + news
-            await self.following.until(lambda target=target: self.following.news[self.kind] >= target, 600)  # type: ignore[misc]
+            await self.following.until(lambda target=target: self.following.news[self.kind] >= target, NEXT_REVISION)  # type: ignore[misc]
             await asyncio.sleep(self.dice.random() * 0.05)  # somewhere between two writes
             await self.kill()
             self.kills += 1

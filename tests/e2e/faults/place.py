@@ -30,7 +30,7 @@ from tests.kit.forge import LocalForge, running_forge
 
 KUSTOMIZE_FLAGS = ("--concurrent=8", "--requeue-dependency=1s", "--min-retry-delay=200ms", "--max-retry-delay=4s")
 SOURCE_FLAGS = ("--concurrent=4", "--requeue-dependency=1s", "--min-retry-delay=200ms", "--max-retry-delay=4s")
-PATIENCE = 120.0  # seconds for a revision
+PATIENCE = 180.0  # seconds for a revision; a stalled watch is noticed after 100
 REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
 SERVED = 60.0
 
@@ -121,8 +121,16 @@ class Place:
             for app in apps:
                 if app.sort == "sealed":
                     text = base64.b64encode(yaml.safe_dump(secret_of(app)).encode()).decode()
-                    wanted = {"format": "yaml", "recipients": [self.age.recipient], "encryptedRegex": "^data$"}
-                    answer = await engines.call(Family.SOPS, "sops.encrypt", 30, data=text, **wanted)
+                    recipients = [self.age.recipient]
+                    answer = await engines.call(
+                        Family.SOPS,
+                        "sops.encrypt",
+                        30,
+                        data=text,
+                        format="yaml",
+                        recipients=recipients,
+                        encryptedRegex="^data$",
+                    )
                     found[app.name] = base64.b64decode(answer["data"]).decode()
         return found
 
@@ -168,8 +176,14 @@ async def opened(folder: Path, plan: FaultPlan, *more_flags: str) -> AsyncIterat
         told = await stack.enter_async_context(following(kube))
         for controller in (kustomize, source):
             await controller.start()
-            stack.push_async_callback(controller.stop)
+            stack.push_async_callback(_stop, controller)
         yield Place(control_plane, kube, proxy, forge, token, age, folder, kustomize, source, told)
+
+
+async def _stop(controller: Controller) -> None:
+    """Unless the test has ended it for good."""
+    if controller.process and controller.process.returncode is None:
+        await controller.stop()
 
 
 async def _prepare_forge(forge: LocalForge) -> str:
