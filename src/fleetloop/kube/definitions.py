@@ -48,7 +48,8 @@ async def _versions(kube: Kube, manifest: Manifest) -> AsyncIterator[Manifest]:
     while True:
         try:
             async for event in kube.watch(ref.api_version, ref.kind, ref.namespace, field_selector=f"metadata.name={ref.name}"):
-                yield event.object
+                if event.type in {"ADDED", "MODIFIED"}:  # a bookmark has no status, and looks healthy
+                    yield event.object
         except ApiError as error:
             if error.status not in {410, 504}:  # its caches are behind: "Too large resource version"
                 raise

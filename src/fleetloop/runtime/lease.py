@@ -40,12 +40,14 @@ class LeaderLease:
         self._ref = ref
         self._identity = identity
         self._settings = settings
+        self._leads = False
         self._seen: tuple[str, float] = ("", 0.0)  # renewTime as last read, and when we read it by our own clock
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Waits until we lead, then renews while the body runs. Raises LeaseLost into it."""
         acquired = await self._until_taken()
+        self._leads = True
         logger().info(f"successfully acquired lease {self._ref.namespace}/{self._ref.name}")
         try:
             async with asyncio.TaskGroup() as group:
@@ -83,6 +85,8 @@ class LeaderLease:
                 await self._kube.create(self._manifest({}, None))
                 return True
             spec = lease.get("spec") or {}
+            if self._leads and spec.get("holderIdentity") not in {None, "", self._identity}:  # as after a night's sleep
+                raise LeaseLost(f"lease {self._ref.name} was taken by {spec['holderIdentity']}")
             if not self._may_take(spec):
                 return False
             await self._kube.replace(self._manifest(spec, lease["metadata"]["resourceVersion"]))
