@@ -1,7 +1,6 @@
 """The engine processes of one program of ours: each started on first need, ended when idle, started again when it died."""
 
 import asyncio
-import contextlib
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,8 @@ from fleetloop.engine.client import Answer, Engine
 from fleetloop.engine.errors import EngineGone, EngineKilled
 from fleetloop.engine.programs import EngineSettings, Family, command_of, environment_of
 
-TRIES_ALONE = 4  # of a call whose own process is killed: not for ever, since the kernel kills for want of memory too
+# Seconds before a call is tried again whose own process was killed. Not for ever: the kernel kills for want of memory too.
+PAUSES_WHEN_KILLED = (0.1, 0.5, 2.0)
 
 
 class Engines:
@@ -61,9 +61,11 @@ class Engines:
         try:
             return await self.call(family, verb, timeout, None, **args)
         except EngineGone:
-            for _ in range(TRIES_ALONE - 1):
-                with contextlib.suppress(EngineKilled):
+            for pause in PAUSES_WHEN_KILLED:
+                try:
                     return await self.call_alone(family, verb, timeout, **args)
+                except EngineKilled:
+                    await asyncio.sleep(pause)
             return await self.call_alone(family, verb, timeout, **args)
 
     async def call_alone(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
