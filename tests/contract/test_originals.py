@@ -240,7 +240,9 @@ async def test_ranges_agree(originals: Originals) -> None:
     """Which versions are in range, and that the highest come first."""
     chance = random.Random(3)
     bounds = [f"{chance.choice(['>', '<', '>=', '<=', '~', '^', '=', '!='])}{version(chance)}" for _ in range(170)]
-    questions = [{"range": wanted, "versions": [version(chance) for _ in range(40)]} for wanted in [*RANGES, *bounds]]
+    questions: list[Asked] = [
+        {"range": wanted, "versions": [version(chance) for _ in range(40)]} for wanted in [*RANGES, *bounds]
+    ]
     found: list[list[str]] = []
     async with Engines() as engines:
         for question, original in zip(questions, originals.ask(questions), strict=True):
@@ -296,7 +298,7 @@ def lines(chance: random.Random) -> list[str]:
 def test_ignore_rules_agree(originals: Originals) -> None:
     """SK5: Flux matches with go-git's patterns, not with Git's."""
     chance = random.Random(4)
-    questions = []
+    questions: list[Asked] = []
     for _ in range(4_000):
         domain = chance.choice([[], [], ["a"], ["a", "deploy"]])
         patterns = [{"line": line, "domain": domain} for line in lines(chance)]
@@ -306,8 +308,8 @@ def test_ignore_rules_agree(originals: Originals) -> None:
         ]
         questions.append({"patterns": patterns, "paths": paths})
     for question, original in zip(questions, originals.ask(questions), strict=True):
-        patterns = [found for item in question["patterns"] for found in patterns_of(item["line"], "/".join(item["domain"]))]
-        rules = IgnoreRules(tuple(patterns))
+        lined = [patterns_of(item["line"], "/".join(item["domain"])) for item in question["patterns"]]
+        rules = IgnoreRules(tuple(pattern for found in lined for pattern in found))
         ours = [rules.ignores(path["name"], path["directory"]) for path in question["paths"]]
         assert ours == original["ignored"], question
     print(f"ignore rules: {len(questions)} sets of patterns with 15 paths each compared, {len(questions) * 15} verdicts")

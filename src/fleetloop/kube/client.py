@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -56,10 +56,18 @@ class Kube:
     After Unreachable and after a status of 500 or more nobody knows whether a write was done.
     """
 
-    def __init__(self, connection: Connection, field_manager: str = "fleetloop", user_agent: str = "fleetloop") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        field_manager: str = "fleetloop",
+        user_agent: str = "fleetloop",
+        traces: Sequence[aiohttp.TraceConfig] = (),
+    ) -> None:
+        """`traces` hear of every request."""
         self.connection = connection
         self.field_manager = field_manager
         self._user_agent = user_agent
+        self._traces = traces
         self._listed_as = "application/json"
         self._session: aiohttp.ClientSession | None = None
         self._discovery = Discovery(self._fetch_discovery)
@@ -67,7 +75,10 @@ class Kube:
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=0, limit_per_host=0, ssl=self.connection.ssl_context())
         self._session = aiohttp.ClientSession(
-            connector=connector, timeout=aiohttp.ClientTimeout(total=None), headers={"User-Agent": self._user_agent}
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None),
+            headers={"User-Agent": self._user_agent},
+            trace_configs=list(self._traces),
         )
         self._slots = asyncio.Semaphore(POOL)
         return self

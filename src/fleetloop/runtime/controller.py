@@ -28,7 +28,7 @@ from fleetloop.runtime.events import Fact, Recorder
 from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.log import bound_contextvars, logger
 from fleetloop.runtime.metrics import Metrics
-from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Severity, Waiting
+from fleetloop.runtime.outcome import Done, Failure, Outcome, PassEnd, Retry, Severity, Waiting, pass_end
 from fleetloop.runtime.queue import WorkQueue
 from fleetloop.runtime.status import ref_of_object, save_status
 
@@ -117,7 +117,8 @@ class Controller(Generic[T]):
     ) -> None:
         """`also` hears every change of the kind, after the loop itself."""
         self.kind = kind
-        self.queue = WorkQueue()
+        self._loop_metrics = metrics.loop(kind.singular, settings.workers)
+        self.queue = WorkQueue(self._loop_metrics)
         self._struct = struct
         self._reconciler = reconciler
         self._kube = kube.managing_as(settings.manager)
@@ -180,11 +181,16 @@ class Controller(Generic[T]):
             if obj := self.cache.get(key.namespace, key.name):
                 with bound_contextvars(**self._log_keys(key)):
                     started = time.monotonic()
-                    await self._guarded_pass(obj)
-                    self._metrics.reconciled(key, time.monotonic() - started)
+                    end = await self._guarded_pass(obj)
+                    self._measure(key, end, time.monotonic() - started)
         finally:
             self.queue.done(key)
             self._slots.release()
+
+    def _measure(self, key: Key, end: PassEnd, seconds: float) -> None:
+        self._loop_metrics.passed(end, seconds)
+        if self.cache.get(key.namespace, key.name):  # else its series are gone and must stay so
+            self._metrics.reconciled(key, seconds)
 
     def _log_keys(self, key: Key) -> dict[str, object]:
         return {
@@ -197,22 +203,25 @@ class Controller(Generic[T]):
             "reconcileID": str(uuid.uuid4()),
         }
 
-    async def _guarded_pass(self, obj: T) -> None:
+    async def _guarded_pass(self, obj: T) -> PassEnd:
         """The one place that catches everything: a bug, or an API server that is away, becomes back-off."""
         try:
-            await self._pass(obj)
+            return await self._pass(obj)
         except NotFound as error:
-            if self.cache.get(obj.namespace, obj.name):  # gone only when the watch says so
-                logger().debug("not found", error=str(error))
-                self._back_off(obj.key)
+            if not self.cache.get(obj.namespace, obj.name):
+                return "success"
+            logger().debug("not found", error=str(error))  # gone only when the watch says so
+            self._back_off(obj.key)
         except (ApiError, Unreachable) as error:
             logger().error("Reconciler error", error=str(error))
             self._back_off(obj.key)
         except Exception:
             logger().exception("pass ended by a bug")
             self._back_off(obj.key)
+            return "bug"
+        return "error"
 
-    async def _pass(self, obj: T) -> None:
+    async def _pass(self, obj: T) -> PassEnd:
         unsaved = self._unsaved.get(obj.key)
         draft: Status = copy.copy(obj.status)  # type: ignore[attr-defined]  # every kind with a loop has a status
         if unsaved:
@@ -221,15 +230,14 @@ class Controller(Generic[T]):
         requested = obj.metadata.annotations.get(names.REQUESTED_AT, "")
         report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact), self._slots)
         if obj.metadata.deletion_timestamp:
-            await self._finalize(obj, report)
-            return
+            return await self._finalize(obj, report)
         if self._settings.finalizer and self._settings.finalizer not in obj.metadata.finalizers:
             obj = await self._add_finalizer(obj)
         if obj.spec.suspend:  # type: ignore[attr-defined]
             self._reconciler.suspended(obj, draft)
             draft.last_handled_reconcile_at = requested or draft.last_handled_reconcile_at
             await self._save(obj, draft)
-            return
+            return "success"
         result = await self._attempt(obj, draft, report)
         draft.last_handled_reconcile_at = requested or draft.last_handled_reconcile_at
         self._reconciler.settle(obj, draft, result, utc_now())
@@ -239,6 +247,7 @@ class Controller(Generic[T]):
         else:
             await self._save(obj, draft)
         self._follow(obj, result, report)
+        return pass_end(result)
 
     async def _attempt(self, obj: T, draft: Status, report: Report) -> Outcome | Failure:
         try:
@@ -301,18 +310,19 @@ class Controller(Generic[T]):
         self.cache.keep(saved)
         return decoded(self._struct, saved)
 
-    async def _finalize(self, obj: T, report: Report) -> None:
+    async def _finalize(self, obj: T, report: Report) -> PassEnd:
         if self._settings.finalizer not in obj.metadata.finalizers:
-            return
+            return "success"
         try:
             await self._reconciler.finalize(obj, report)
         except Failure as failure:
             self._follow_failure(obj.key, failure, report)
-            return
+            return pass_end(failure)
         rest = [name for name in obj.metadata.finalizers if name != self._settings.finalizer]
         patch = {"metadata": {"finalizers": rest, "resourceVersion": obj.metadata.resource_version}}
         await self._kube.patch(ref_of_object(obj), patch)
         self._forget(obj.key)
+        return "success"
 
     def _forget(self, key: Key) -> None:
         self.queue.forget(key)

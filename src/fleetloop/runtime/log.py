@@ -13,7 +13,7 @@ import structlog
 from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.typing import EventDict, FilteringBoundLogger
 
-LEVELS = {"trace": 5, "debug": logging.DEBUG, "info": logging.INFO, "error": logging.ERROR}
+LEVELS = {"trace": logging.NOTSET, "debug": logging.DEBUG, "info": logging.INFO, "error": logging.ERROR}
 
 __all__ = ["LEVELS", "bound_contextvars", "configure", "logger"]
 

@@ -2,9 +2,10 @@
 
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector, ProcessCollector
 
 from fleetloop.api.meta import Key
+from fleetloop.runtime.loop_metrics import LoopFamilies, LoopMetrics
 
 _LONGEST = 1800.0
 _BUCKETS = [0.01 * (_LONGEST / 0.01) ** (step / 9) for step in range(10)]  # ten exponential steps, 10 ms to 30 min
@@ -54,19 +55,44 @@ class TokenCacheMetrics:
 
 
 class Metrics:
+    """All families of a process. Those of the loops have the names and labels of controller-runtime."""
+
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.token_cache = TokenCacheMetrics(self.registry)
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        self.token_cache = TokenCacheMetrics(registry)
         self._duration = Histogram(
             "gotk_reconcile_duration_seconds",
             "The duration in seconds of a GitOps Toolkit resource reconciliation.",
             ("kind", "name", "namespace"),
             buckets=_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
+        self._loops = LoopFamilies(registry)
+        requests = "Number of HTTP requests, partitioned by status code, method, and host."
+        self._requests = Counter("rest_client_requests", requests, ("code", "method", "host"), registry=registry)
+        leader = "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master."
+        self._leader = Gauge("leader_election_master_status", leader, ("name",), registry=registry)
+        for name, counted in (("read_certificate", "certificate reads"), ("read_certificate_errors", "certificate read errors")):
+            Counter(
+                f"certwatcher_{name}", f"Total number of {counted}", registry=registry
+            )  # nothing is served over TLS: always 0
+
+    def loop(self, controller: str, workers: int) -> LoopMetrics:
+        """For the loop of one kind; once for each."""
+        return LoopMetrics(self._loops, controller, workers)
 
     def reconciled(self, key: Key, seconds: float) -> None:
         self._duration.labels(key.kind, key.name, key.namespace).observe(seconds)
+
+    def requested(self, method: str, host: str, code: str) -> None:
+        """`code`: the status of the answer, or `<error>` when none came."""
+        self._requests.labels(code, method, host).inc()
+
+    def leads(self, lease: str, held: bool) -> None:
+        self._leader.labels(lease).set(held)
 
     def forget(self, key: Key) -> None:
         if (key.kind, key.name, key.namespace) in self._duration._metrics:

@@ -66,6 +66,9 @@ Outcome = Done | Waiting
 Severity = Literal["Normal", "Warning", "Trace"]
 
 
+PassEnd = Literal["success", "requeue_after", "error", "terminal_error", "bug"]  # in the words of the metrics
+
+
 class Failure(Exception):
     """What a user sees when a pass fails: `reason` is the condition's, the message names object and field and holds no secret.
 
@@ -83,3 +86,15 @@ class Failure(Exception):
         self.metadata = metadata or {}
         if after is not None:
             self.retry = Retry.AFTER
+
+
+def pass_end(result: Outcome | Failure) -> PassEnd:
+    match result:
+        case Failure(retry=Retry.BACKOFF):
+            return "error"
+        case Failure(retry=Retry.NEVER):
+            return "terminal_error"
+        case Waiting() | Done(after=None):
+            return "success"
+        case _:
+            return "requeue_after"

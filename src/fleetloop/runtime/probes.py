@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
+from fleetloop.runtime.profiling import add_profiling
+
 SHUTDOWN_GRACE = 5.0
 
 
@@ -19,12 +21,15 @@ def probe_app() -> web.Application:
 
 
 def metrics_app(registry: CollectorRegistry) -> web.Application:
+    """`/metrics`, and beside it what the process tells of itself."""
+
     async def metrics(_: web.Request) -> web.Response:
         body = await asyncio.to_thread(generate_latest, registry)
         return web.Response(body=body, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     app = web.Application()
     app.router.add_get("/metrics", metrics)
+    add_profiling(app)
     return app
 
 

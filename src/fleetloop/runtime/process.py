@@ -7,8 +7,10 @@ import signal
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import aiohttp
+from prometheus_client import disable_created_metrics
 
 from fleetloop.kube.client import Kube
 from fleetloop.kube.connection import SERVICE_ACCOUNT_DIR, Connection, from_kubeconfig, in_cluster, kubeconfig_paths
@@ -58,6 +60,7 @@ async def run_process(
     """Runs `body` as the leader until SIGTERM or SIGINT, which end it in order. Raises what body raises."""
     configure(settings.log_level, settings.log_encoding)
     gc.set_threshold(100_000, 50, 100)  # decoding makes many objects that are no garbage
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # a series for each series, which nobody reads
     with _ends_on_signals():
         try:
             async with _tools(component, version, settings, place, environment) as tools:
@@ -90,7 +93,7 @@ async def _tools(
     async with (
         serving(probe_app(), place.address(settings.health_addr)),
         serving(metrics_app(metrics.registry), place.address(settings.metrics_addr)),
-        Kube(connection, field_manager=component, user_agent=f"{component}/{version}") as kube,
+        Kube(connection, component, f"{component}/{version}", [_request_trace(metrics)]) as kube,
         http_session(place.service_map) as session,
     ):
         address = settings.events_addr.replace("$(RUNTIME_NAMESPACE)", place.namespace)
@@ -98,10 +101,26 @@ async def _tools(
         yield Tools(kube, recorder, metrics, session, settings, place)
 
 
+def _request_trace(metrics: Metrics) -> aiohttp.TraceConfig:
+    async def answered(_: aiohttp.ClientSession, __: SimpleNamespace, what: aiohttp.TraceRequestEndParams) -> None:
+        metrics.requested(what.method, what.url.authority, str(what.response.status))
+
+    async def failed(_: aiohttp.ClientSession, __: SimpleNamespace, what: aiohttp.TraceRequestExceptionParams) -> None:
+        metrics.requested(what.method, what.url.authority, "<error>")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_end.append(answered)
+    trace.on_request_exception.append(failed)
+    return trace
+
+
 async def _as_leader(component: str, tools: Tools, body: Body) -> None:
     async with contextlib.AsyncExitStack() as stack:
         if tools.settings.enable_leader_election:
-            await stack.enter_async_context(_lease(component, tools).held())
+            name = lease_name(component, tools.settings.watch_label_selector)
+            tools.metrics.leads(name, held=False)
+            await stack.enter_async_context(_lease(name, tools).held())
+            tools.metrics.leads(name, held=True)
         group = await stack.enter_async_context(asyncio.TaskGroup())
         sending = group.create_task(tools.recorder.run())
         await body(tools)
@@ -109,11 +128,9 @@ async def _as_leader(component: str, tools: Tools, body: Body) -> None:
         sending.cancel()
 
 
-def _lease(component: str, tools: Tools) -> LeaderLease:
+def _lease(name: str, tools: Tools) -> LeaderLease:
     settings, place = tools.settings, tools.place
-    ref = ObjectRef(
-        "coordination.k8s.io/v1", "Lease", place.namespace or "default", lease_name(component, settings.watch_label_selector)
-    )
+    ref = ObjectRef("coordination.k8s.io/v1", "Lease", place.namespace or "default", name)
     # A pod's name is unique, so its restarted container may take its own lease back at once; elsewhere nothing is unique.
     identity = place.hostname if _in_pod(place) else f"{place.hostname}_{uuid.uuid4()}"
     lease_settings = LeaseSettings(

@@ -2,8 +2,25 @@
 
 import asyncio
 import itertools
+from typing import Protocol
 
 from fleetloop.api.meta import Key
+
+
+class QueueObserver(Protocol):
+    """Hears what goes through a queue; the metrics do."""
+
+    def added(self, key: Key) -> None: ...
+    def delayed(self) -> None: ...
+    def taken(self, key: Key) -> None: ...
+    def finished(self, key: Key) -> None: ...
+
+
+class _Silent:
+    def added(self, key: Key) -> None: ...
+    def delayed(self) -> None: ...
+    def taken(self, key: Key) -> None: ...
+    def finished(self, key: Key) -> None: ...
 
 
 class WorkQueue:
@@ -12,7 +29,8 @@ class WorkQueue:
     One event loop owns it, so no locks. A key added while active becomes ready afterwards.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, observer: QueueObserver | None = None) -> None:
+        self._observer = observer or _Silent()
         self._order = itertools.count()
         self._heap: asyncio.PriorityQueue[tuple[int, int, Key]] = asyncio.PriorityQueue()
         self._wanted: dict[Key, int] = {}  # key -> priority
@@ -26,6 +44,8 @@ class WorkQueue:
         if timer := self._timers.pop(key, None):
             timer.cancel()
         if priority < self._wanted.get(key, priority + 1):
+            if key not in self._wanted:
+                self._observer.added(key)
             self._wanted[key] = priority
             self._offer(key)
 
@@ -35,6 +55,7 @@ class WorkQueue:
         if key not in self._wanted and (timer is None or loop.time() + seconds < timer.when()):
             if timer:
                 timer.cancel()
+            self._observer.delayed()
             self._timers[key] = loop.call_later(seconds, self.add, key, priority)
 
     def forget(self, key: Key) -> None:
@@ -49,10 +70,12 @@ class WorkQueue:
             priority, _, key = await self._heap.get()
         del self._wanted[key]
         self._active.add(key)
+        self._observer.taken(key)
         return key
 
     def done(self, key: Key) -> None:
         self._active.discard(key)
+        self._observer.finished(key)
         self._offer(key)
 
     def _offer(self, key: Key) -> None:

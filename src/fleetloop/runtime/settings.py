@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from fleetloop.api import names
 from fleetloop.api.durations import InvalidDuration, seconds_of
 
 TRUE, FALSE = {"1", "t", "T", "true", "TRUE", "True"}, {"0", "f", "F", "false", "FALSE", "False"}
@@ -79,7 +80,8 @@ class Flags(argparse.ArgumentParser):
     """Go's flag grammar, as far as Deployments use it."""
 
     def __init__(self, program: str) -> None:
-        super().__init__(prog=program, allow_abbrev=False, add_help=True)
+        shown = argparse.ArgumentDefaultsHelpFormatter
+        super().__init__(prog=program, usage="%(prog)s [--flag=value ...]", allow_abbrev=False, formatter_class=shown)
 
     def error(self, message: str) -> NoReturn:
         raise BadFlag(message)
@@ -117,25 +119,31 @@ def common_flags(component: str, concurrent: int) -> Flags:
     flags.text("health-addr", ":9440", "address the health probes are served on")
     flags.text("events-addr", help="address of the events receiver")
     flags.number("concurrent", concurrent, "number of objects reconciled at the same time")
-    flags.number("kube-api-qps", 50, "accepted; the API server's priority and fairness decides")
+    flags.add_argument(
+        "--kube-api-qps", type=float, default=50.0, help="accepted; the API server's priority and fairness decides"
+    )
     flags.number("kube-api-burst", 300, "accepted; the API server's priority and fairness decides")
-    flags.choice("log-encoding", ("json", "console"), "json")
-    flags.choice("log-level", ("trace", "debug", "info", "error"), "info")
-    flags.switch("enable-leader-election", False)
-    flags.switch("leader-election-release-on-cancel", True)
-    flags.duration("leader-election-lease-duration", "35s")
-    flags.duration("leader-election-renew-deadline", "30s")
-    flags.duration("leader-election-retry-period", "5s")
-    flags.switch("no-cross-namespace-refs", False, "references between namespaces are refused")
-    flags.duration("min-retry-delay", "750ms")
-    flags.duration("max-retry-delay", "15m")
+    flags.choice("log-encoding", ("json", "console"), "json", "how log lines are written")
+    flags.choice("log-level", ("trace", "debug", "info", "error"), "info", "the least important lines that are written")
+    flags.switch("enable-leader-election", False, "of several replicas one works at a time")
+    flags.switch("leader-election-release-on-cancel", True, "a successor need not wait for the lease to expire")
+    flags.duration("leader-election-lease-duration", "35s", "how long a leader that is silent is believed in")
+    flags.duration("leader-election-renew-deadline", "30s", "a leader that could not renew for this long ends")
+    flags.duration("leader-election-retry-period", "5s", "time between two tries to take or renew the lease")
+    if component == names.SOURCE_CONTROLLER:  # nothing it reconciles refers to another namespace
+        flags.set_defaults(no_cross_namespace_refs=True)
+    else:
+        flags.switch("no-cross-namespace-refs", False, "references between namespaces are refused")
+    flags.duration("min-retry-delay", "750ms", "first pause after a failure")
+    flags.duration("max-retry-delay", "15m", "longest pause after failures")
     flags.many("feature-gates", "comma separated list of gate=true|false")
     flags.switch("watch-all-namespaces", True, "false: only the namespace of the controller")
     flags.text("watch-label-selector", help="only objects with these labels")
-    flags.text("watch-configs-label-selector", "reconcile.fluxcd.io/watch=Enabled")
-    flags.number("token-cache-max-size", 100)
-    flags.duration("token-cache-max-duration", "1h")
-    flags.number("interval-jitter-percentage", 5)
+    selector = "reconcile.fluxcd.io/watch=Enabled"
+    flags.text("watch-configs-label-selector", selector, "ConfigMaps and Secrets with these labels wake what refers to them")
+    flags.number("token-cache-max-size", 100, "number of tokens kept, 0 for none")
+    flags.duration("token-cache-max-duration", "1h", "how long a token is kept at most, never more than an hour")
+    flags.add_argument("--interval-jitter-percentage", type=_percentage, default=5, help="intervals vary by so much")
     flags.text("default-service-account", help="service account to act as when an object names none")
     return flags
 
@@ -166,6 +174,12 @@ def boolean(text: str) -> bool:
     if text in FALSE:
         return False
     raise argparse.ArgumentTypeError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+
+
+def _percentage(text: str) -> int:
+    if not text.isdecimal() or int(text) > 99:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 99")
+    return int(text)
 
 
 def _seconds(text: str) -> float:

@@ -49,18 +49,18 @@ class KustomizeSettings:
 
 def register(flags: Flags) -> None:
     flags.number("concurrent-ssa", 4, "number of objects dry-run at the same time within a pass")
-    flags.duration("requeue-dependency", "30s")
+    flags.duration("requeue-dependency", "30s", "pause before dependencies and sources that are not there are looked for again")
     flags.switch("drift-repair", True, "put back at once what others change; when false, at the next interval")
     flags.switch("no-remote-bases", False, "kustomizations may refer to local files only")
-    flags.number("http-retry", 9)
+    flags.number("http-retry", 9, "accepted; a download that failed is tried again by the next pass, after a growing pause")
     flags.many("override-manager", "field manager whose fields are taken over")
     flags.text("custom-apply-stage-kinds", help="comma separated group/Kind that are applied in a stage of their own")
     flags.text("default-decryption-service-account", help="service account that decrypts when an object names none")
-    flags.text("default-kubeconfig-service-account")
+    flags.text("default-kubeconfig-service-account", help="service account that logs in to clusters when a ConfigMap names none")
     flags.text("sops-age-secret", help="Secret in the controller's namespace with age keys for objects that name none")
     flags.text("sops-vault-configmap", help="ConfigMap in the controller's namespace with the Vaults that may be logged in to")
-    flags.switch("insecure-kubeconfig-exec", False)
-    flags.switch("insecure-kubeconfig-tls", False)
+    flags.switch("insecure-kubeconfig-exec", False, "kubeconfigs may name programs that are run")
+    flags.switch("insecure-kubeconfig-tls", False, "kubeconfigs may turn off the verification of certificates")
 
 
 def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> KustomizeSettings:
@@ -74,7 +74,7 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
         custom_stage_kinds=frozenset(_stage_kind(item) for item in found.custom_apply_stage_kinds.split(",") if item),
         insecure_kubeconfig_exec=found.insecure_kubeconfig_exec,
         insecure_kubeconfig_tls=found.insecure_kubeconfig_tls,
-        default_kubeconfig_service_account=found.default_kubeconfig_service_account,
+        default_kubeconfig_service_account=_needing_gate("default-kubeconfig-service-account", found, common.gates),
         default_decryption_service_account=_needing_gate("default-decryption-service-account", found, common.gates),
         sops_age_secret=found.sops_age_secret,
         sops_vault_configmap=found.sops_vault_configmap,
@@ -87,7 +87,7 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
 def _needing_gate(flag: str, found: argparse.Namespace, gates: Mapping[str, bool]) -> str:
     account: str = getattr(found, flag.replace("-", "_"))
     if account and not gates["ObjectLevelWorkloadIdentity"]:
-        raise BadFlag(f'flag "--{flag}" needs the feature gate ObjectLevelWorkloadIdentity')
+        raise BadFlag(f"invalid configuration: --{flag} needs the feature gate ObjectLevelWorkloadIdentity=true")
     return account
 
 
