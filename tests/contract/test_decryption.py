@@ -1,5 +1,6 @@
 """Builds with documents that each kind of key service can open, through the real engine and each service's protocol."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
@@ -226,3 +227,35 @@ async def test_pgp_keys_of_gnupg(algorithm: str, tmp_path: Path, engines: Engine
         assert await decrypted(tree, engines, rings, masters, key) == PASSWORD
         with pytest.raises(BuildError, match=f"PGP key {pair.fingerprint}: no private key of the key rings opens it$"):
             await decrypted(tree, engines, {"other.asc": other.ring, "team.txt": pair.ring}, masters, key)
+
+
+async def test_services_that_never_answer_cost_one_build_its_time(
+    tmp_path: Path, engines: Engines, services: KeyServices
+) -> None:
+    async def ignore(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(ignore, "127.0.0.1", 0)
+    async with server:
+        silent = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        for number in range(30):
+            key = new_data_key()
+            secret = {**SECRET, "metadata": {"name": f"db-{number}"}}
+            masters = {"hc_vault": [services.vault.seal(key, address=silent)]}
+            (tmp_path / f"{number}.yaml").write_text(sealed_yaml(secret, key, masters))
+        data = {"sops.vault-token": b"token"}
+        request = BuildRequest(decryption_keys=data, allow_remote_bases=False, timeout=2.0)
+        with pytest.raises(BuildError, match="no result within 2 s"):
+            await build_objects(tmp_path, request, engines)
+    assert await decrypted(_made(tmp_path / "other"), engines, {"sops.vault-token": services.vault.new_token()}, *_one(services))
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def _one(services: KeyServices) -> tuple[Any, bytes]:
+    key = new_data_key()
+    return {"hc_vault": [services.vault.seal(key)]}, key

@@ -64,14 +64,23 @@ class Decryptor:
     async def decrypt_files(self, files: Sequence[Mapping[str, str]]) -> dict[str, str]:
         """kustomize.secrets' files -> an overlay for kustomize.build: path -> base64. Raises BuildError."""
         try:
-            data = await _gather([self._decrypt(f["data"], f["format"], f["format"], f["path"]) for f in files])
+            work = [self._decrypt(f["data"], f["format"], f["format"], f["path"]) for f in files]
+            data = await self._in_time(_gather(work))
         except BuildError as error:
             raise BuildError(f"error decrypting sources: {error}") from error
         return dict(zip((file["path"] for file in files), data, strict=True))
 
     async def decrypt_objects(self, objects: Sequence[Manifest]) -> list[Manifest]:
         """Objects in the same order, encrypted ones decrypted. Raises BuildError."""
-        return await _gather([self._decrypt_object(manifest) for manifest in objects])
+        return await self._in_time(_gather([self._decrypt_object(manifest) for manifest in objects]))
+
+    async def _in_time(self, work: Awaitable[list[Any]]) -> list[Any]:
+        """All documents share the time: a key service that never answers costs its user's build, however many there are."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await work
+        except TimeoutError:
+            raise BuildError(f"decryption: no result within {self._timeout:g} s") from None
 
     async def _decrypt_object(self, manifest: Manifest) -> Manifest:
         annotations = manifest.get("metadata", {}).get("annotations") or {}

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
+from aiohttp import ClientSession
 
 from fleetloop.engine import Engines, Family
 from fleetloop.kube import ObjectRef
 from tests.e2e.decryption.conftest import PASSWORD, Place
-from tests.e2e.kustomize.conftest import Space, condition
+from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space, condition
 from tests.kit.gpg import gpg_key
 from tests.kit.key_services.azure import CLIENT, TENANT
 from tests.kit.key_services.gcp import PROVIDER
@@ -159,6 +160,22 @@ async def test_a_vault_login_is_for_that_address_and_namespace(space: Space, pla
     await arrives(space, await account(space, {}))
     [login] = [login for login in place.services.vault.logins if login["role"] == f"{space.name}_decrypter"]
     assert (login["path"], login["claims"]["aud"]) == ("/v1/auth/kubernetes/login", [place.services.vault.address])
+
+
+async def test_a_login_serves_later_passes_and_is_counted(space: Space, place: Place) -> None:
+    key, vault = new_data_key(), place.services.vault
+    masters, _ = await as_vault(space, place, key)
+    await publish(space, key, masters)
+    await arrives(space, await account(space, {}))
+    ref = ObjectRef(KUSTOMIZE_API, "Kustomization", space.name, "app")
+    await space.kube.patch(ref, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}})
+    await space.until(ref, lambda live: live["status"].get("lastHandledReconcileAt") == "now")
+    assert len([login for login in vault.logins if login["role"] == f"{space.name}_decrypter"]) == 1
+    labels = f'kind="Kustomization",name="app",namespace="{space.name}",operation="decrypt_with_vault"'
+    async with ClientSession() as session, session.get(f"http://{place.world.controller.address}:8080/metrics") as answer:
+        metrics = await answer.text()
+    assert f'gotk_token_cache_events_total{{event_type="cache_miss",{labels}}} 1.0' in metrics
+    assert f'gotk_token_cache_events_total{{event_type="cache_hit",{labels}}} 1.0' in metrics
 
 
 async def test_nobody_logs_in_to_a_vault_that_the_operator_does_not_list(space: Space, place: Place) -> None:
