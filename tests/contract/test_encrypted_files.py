@@ -26,13 +26,12 @@ class Sealer:
     keys: Mapping[str, bytes]
 
     async def seal(self, text: str, form: str, regex: str = "") -> bytes:
-        args = {
-            "data": b64encode(text.encode()).decode(),
-            "format": form,
-            "recipients": [self.recipient],
-            "encryptedRegex": regex,
-        }
-        return b64decode((await self.engines.call(Family.SOPS, "sops.encrypt", 30, **args))["data"])
+        data = b64encode(text.encode()).decode()
+        recipients = [self.recipient]
+        sealed = await self.engines.call(
+            Family.SOPS, "sops.encrypt", 30, data=data, format=form, recipients=recipients, encryptedRegex=regex
+        )
+        return b64decode(sealed["data"])
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

@@ -28,8 +28,6 @@ def test_a_named_service_account_needs_the_gate() -> None:
         check_decryption(ks, read())
     assert refused.value.retry is Retry.NEVER
     check_decryption(ks, read(GATE))
-    ks.spec.decryption = None
-    check_decryption(ks, read())
 
 
 def test_flags() -> None:
