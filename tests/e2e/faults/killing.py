@@ -43,11 +43,11 @@ async def kill_engines(controller_pid: Callable[[], int], wanted: int, dice: ran
     """Kills engine processes of the controller while it works; gives how many died. Stops early when `done`."""
     kills = 0
     while kills < wanted and not done():
-        for pid in engines_of(controller_pid()):
+        if engines := engines_of(controller_pid()):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(dice.choice(engines), signal.SIGKILL)
                 kills += 1
-        await asyncio.sleep(dice.uniform(0.02, 0.25))  # a process that begins to work gives no event
+        await asyncio.sleep(dice.uniform(0.02, 0.3))  # a process that begins to work gives no event
     return kills
 
 

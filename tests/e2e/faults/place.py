@@ -6,8 +6,8 @@ import contextlib
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -49,10 +49,11 @@ class Place:
     following: Following
     pushed: int = 0
     name: str = ""  # of the revision pushed last
+    gone: set[str] = field(default_factory=set)  # names of removed Kustomizations
 
-    async def settle_in(self, fleet: Fleet) -> None:
-        """Pushes the first revision and creates the sources and the Kustomizations."""
-        await self.push(fleet)
+    async def settle_in(self, fleet: Fleet, instead: Mapping[str, str] | None = None) -> None:
+        """Pushes the first revision and creates the sources and the Kustomizations. `instead`: files that are otherwise."""
+        await self.push(fleet, instead=instead)
         for name in fleet.source_names():
             spec = {
                 "interval": "10m",
@@ -64,10 +65,10 @@ class Place:
         for app in fleet.apps:
             await self.kube.apply(app.kustomization(fleet.source_of(app)))
 
-    async def push(self, fleet: Fleet, *, last: bool = False) -> None:
+    async def push(self, fleet: Fleet, *, last: bool = False, instead: Mapping[str, str] | None = None) -> None:
         """The next revision, and a request to every source to fetch it."""
         self.pushed += 1
-        files = fleet.files(self.pushed, last=last)
+        files = fleet.files(self.pushed, last=last) | dict(instead or {})
         sha = await self.forge.push_files("acme", "apps", files, token=self.token, folder=self.folder / "work")
         self.name = f"main@sha1:{sha}"
         for source in self.following.latest["GitRepository"]:
@@ -75,6 +76,7 @@ class Place:
             await self.kube.patch(ref, {"metadata": {"annotations": {REQUESTED_AT: str(self.pushed)}}})
 
     async def remove(self, app: App) -> None:
+        self.gone.add(app.name)
         with contextlib.suppress(NotFound):
             await self.kube.delete(ObjectRef(KUSTOMIZE_API, "Kustomization", FLEET, app.name))
 
@@ -94,7 +96,8 @@ class Place:
 
         def late() -> list[str]:
             live = self.following.latest["Kustomization"]
-            return sorted(name for name in wanted | live.keys() if name not in live or not is_ready(live[name], self.name))
+            present = self.gone & live.keys()
+            return sorted(present | {name for name in wanted if name not in live or not is_ready(live[name], self.name)})
 
         try:
             await self.following.until(lambda: not late(), PATIENCE)

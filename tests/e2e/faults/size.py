@@ -18,4 +18,4 @@ class Size:
 def size_of(word: str, seed: int) -> Size:
     if word == "full":
         return Size(full=True, seed=seed, apps=40, revisions=8, kills=50, reconciliations=200)
-    return Size(full=False, seed=seed, apps=18, revisions=5, kills=6, reconciliations=36)
+    return Size(full=False, seed=seed, apps=11, revisions=5, kills=5, reconciliations=33)

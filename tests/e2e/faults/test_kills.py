@@ -1,97 +1,33 @@
-"""Controllers and engines killed with -9 at random moments, again and again: the same end state, and no tenant hears of it."""
+"""kustomize-controller and its engines killed with -9 at random moments: the same end state, and no tenant hears of it."""
 
 import asyncio
 import random
-import re
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
+import yaml
 
-from tests.e2e.faults.fleet import Fleet
-from tests.e2e.faults.killing import Killer, kill_engines
+from fleetloop.kube import Manifest, ObjectRef
+from tests.e2e.faults.campaign import kill_and_compare, settled, through_revisions
+from tests.e2e.faults.fleet import WORK, Fleet
+from tests.e2e.faults.killing import kill_engines
 from tests.e2e.faults.place import Place, opened
 from tests.e2e.faults.size import Size
-from tests.kit.controller import Controller
 from tests.kit.faults import FaultPlan
 from tests.kit.waiting import eventually
-
-LEADER_FLAGS = (
-    "--enable-leader-election",
-    "--leader-election-lease-duration=4s",
-    "--leader-election-renew-deadline=3s",
-    "--leader-election-retry-period=1s",
-)
-LEADING = "successfully acquired lease"
-
-
-@dataclass(frozen=True)
-class Victim:
-    """`kind`: what it writes, and what is counted."""
-
-    kind: str
-
-    def objects(self, fleet: Fleet) -> int:
-        """How many objects are reconciled at each revision."""
-        return fleet.sources if self.kind == "GitRepository" else fleet.count
-
-
-async def through_revisions(place: Place, fleet: Fleet, killed: Callable[[], bool], revisions: int) -> None:
-    """One revision after the other until all kills are done and so many of them came; then the last one, in peace."""
-    while not killed() or place.pushed < revisions:
-        await place.ready(fleet)
-        await place.push(fleet)
-    await place.ready(fleet)
-    await place.push(fleet, last=True)
-    await place.ready(fleet)
-    assert await place.problems(fleet) == []
-
-
-@asynccontextmanager
-async def settled(folder: Path, size: Size, *, sources: int, breaks: bool) -> AsyncIterator[tuple[Place, Fleet]]:
-    async with opened(folder, FaultPlan()) as place:
-        fleet = Fleet(size.apps, size.seed, sources=sources, sealed={}, breaks=False)
-        fleet = replace(fleet, sealed=await place.sealed(fleet.apps), breaks=breaks)
-        await place.settle_in(fleet)
-        yield place, fleet
-
-
-async def kill_and_compare(
-    place: Place, fleet: Fleet, size: Size, victim: Victim, most_news: int, kill: Callable[[], Awaitable[None]]
-) -> None:
-    objects = victim.objects(fleet)
-    revisions = max(3, -(-size.reconciliations // objects))
-
-    def quota() -> int:
-        return -(-size.kills * place.pushed // revisions)
-
-    killer = Killer(place.following, victim.kind, kill, random.Random(size.seed), most_news, quota)
-    async with asyncio.TaskGroup() as group:
-        killing = group.create_task(killer.run(size.kills))
-        await through_revisions(place, fleet, killing.done, revisions)
-    print(f"\n{killer.kills} kills, {place.pushed} revisions, {place.pushed * objects} reconciliations at least")
-    print(f"failures reported on the way: {dict(place.following.failures)}")
+from tests.kit.workloads import until
 
 
 async def test_kustomize_controller_killed(tmp_path: Path, size: Size) -> None:
-    async with settled(tmp_path, size, sources=2, breaks=False) as (place, fleet):
+    async with settled(tmp_path, size, sources=2) as (place, fleet):
         most = max(2, 5 * size.reconciliations // size.kills)  # each writes some five objects or more
-        await kill_and_compare(place, fleet, size, Victim("ConfigMap"), most, place.restart_kustomize)
+        await kill_and_compare(place, fleet, size, "ConfigMap", most, place.restart_kustomize)
         assert not place.following.failures["Kustomization BuildFailed"]
-
-
-@pytest.mark.parametrize("keeping", [True, False], ids=["store kept", "store lost"])
-async def test_source_controller_killed(tmp_path: Path, size: Size, keeping: bool) -> None:
-    async with settled(tmp_path, size, sources=8, breaks=False) as (place, fleet):
-        await kill_and_compare(place, fleet, size, Victim("GitRepository"), 6, lambda: place.restart_source(keeping=keeping))
+        await is_repaired(place, "app-00-constant")
 
 
 async def test_engines_killed(tmp_path: Path, size: Size) -> None:
     """Build and SOPS engines: only calls in flight are tried again, and no Kustomization reports a failure."""
-    async with settled(tmp_path, size, sources=2, breaks=False) as (place, fleet):
+    async with settled(tmp_path, size, sources=2) as (place, fleet):
         finished, kills = asyncio.Event(), 0
 
         def pid() -> int:
@@ -108,43 +44,39 @@ async def test_engines_killed(tmp_path: Path, size: Size) -> None:
         assert "ended by a bug" not in (place.kustomize.folder / "log").read_text()
 
 
-async def test_a_killed_leader_is_followed_by_the_one_that_waits(tmp_path: Path) -> None:
-    """Two processes, one lease: the second works only once the first one's lease has run out, and never beside it."""
-    async with opened(tmp_path, FaultPlan(), *LEADER_FLAGS) as place:
-        first, second = (
-            place.kustomize,
-            Controller("kustomize-controller", place.kustomize.kubeconfig, tmp_path / "second", place.kustomize.flags),
-        )
-        await eventually(lambda: LEADING in _log(first), 30)
-        await second.start()
-        try:
-            await eventually(lambda: "starting manager" in _log(second), 30)
-            fleet = Fleet(3, 1, sources=1, sealed={}, breaks=False)
-            await place.settle_in(fleet)
-            await place.ready(fleet)
-            assert LEADING not in _log(second)
-            killed = time.monotonic()
-            await first.kill()
-            await place.push(fleet, last=True)
-            await place.ready(fleet)
-            assert LEADING in _log(second)
-            print(f"\nReady under the new leader {time.monotonic() - killed:.1f}s after the old one was killed")
-            assert await place.problems(fleet) == []
-        finally:
-            await second.stop()
+async def is_repaired(place: Place, name: str) -> None:
+    """Whose object it is is known after a restart, too: a foreign write is repaired at once."""
+    ref = ObjectRef("v1", "ConfigMap", WORK, name)
+    await place.kube.patch(ref, {"data": {"a": "foreign"}}, field_manager="kubectl-edit")
+    await until(place.kube, ref, lambda live: live["data"] == {"a": "b"}, 20)
 
 
-async def test_a_leader_that_cannot_renew_ends(tmp_path: Path) -> None:
-    """A server that takes requests and never answers once kept a leader leading for two minutes, beside its successor."""
-    async with opened(tmp_path, FaultPlan(), *LEADER_FLAGS) as place:
-        leader = place.kustomize
-        await eventually(lambda: LEADING in _log(leader), 30)
-        place.proxy.hold(re.compile("leases"))
-        assert leader.process
-        async with asyncio.timeout(15):
-            await leader.process.wait()
-        assert "was not renewed for 3s" in _log(leader)
+async def test_a_wait_for_health_begins_anew_after_a_kill(tmp_path: Path) -> None:
+    """It is not persisted: the next process applies again, which changes nothing, and waits; a new revision ends that too."""
+    async with opened(tmp_path, FaultPlan()) as place:
+        fleet = Fleet(2, 1, sources=1, sealed={})
+        stuck = fleet.apps[1]
+        assert stuck.sort == "waiting"
+        text = yaml.safe_dump_all(m | _one_replica(m) for m in stuck.objects(1))  # nobody runs pods here
+        await place.settle_in(fleet, {f"apps/{stuck.name}/objects.yaml": text})
+        await place.following.until(lambda: _is_waiting(place, stuck.name), 60)
+        before = place.following.latest["Kustomization"][stuck.name]
+        await place.restart_kustomize()
+        log = place.kustomize.folder / "log"
+        size = log.stat().st_size
+        await eventually(lambda: f'"name":"{stuck.name}"' in log.read_bytes()[size:].decode(), 30)
+        assert _is_waiting(place, stuck.name)
+        assert before["status"]["inventory"] == place.following.latest["Kustomization"][stuck.name]["status"]["inventory"]
+        await place.push(fleet, last=True)
+        await place.ready(fleet)
+        assert await place.problems(fleet) == []
+        assert not place.following.failures["Kustomization HealthCheckFailed"]
 
 
-def _log(controller: Controller) -> str:
-    return (controller.folder / "log").read_text()
+def _one_replica(manifest: Manifest) -> Manifest:
+    return {"spec": manifest["spec"] | {"replicas": 1}} if manifest["kind"] == "Deployment" else {}
+
+
+def _is_waiting(place: Place, name: str) -> bool:
+    status = place.following.latest["Kustomization"].get(name, {}).get("status") or {}
+    return any("Running health checks" in c["message"] for c in status.get("conditions") or [])
