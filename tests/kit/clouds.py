@@ -18,6 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.kit.managed_clusters import add_managed_clusters
 from tests.kit.tls import Authority
 
 ROLE = "arn:aws:iam::123456789012:role/team"
@@ -71,6 +72,7 @@ async def running_clouds(folder: Path) -> AsyncIterator[Clouds]:
     github = _GitHub(clouds, key.public_key())
     app.router.add_get("/api/v3/{kind}/{owner}/installation", github.installation)
     app.router.add_post("/api/v3/app/installations/{id}/access_tokens", github.token)
+    add_managed_clusters(app)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -55,9 +55,9 @@ def session_name(identity: WorkloadIdentity, region: str) -> str:
 
 
 def _by_web_identity(role: str, name: str, token: str, region: str, proxies: Mapping[str, str]) -> AwsCredentials:
-    session, errors = _session()
+    session, errors = aws_session()
     try:
-        client = session.create_client("sts", region_name=region or None, config=_config(proxies, signed=False))
+        client = session.create_client("sts", region_name=region or None, config=aws_config(proxies, signed=False))
         wanted = {"RoleArn": role, "RoleSessionName": name, "WebIdentityToken": token}
         found = client.assume_role_with_web_identity(**wanted)["Credentials"]
     except errors as error:
@@ -66,9 +66,9 @@ def _by_web_identity(role: str, name: str, token: str, region: str, proxies: Map
 
 
 def _by_environment(region: str, proxies: Mapping[str, str]) -> AwsCredentials:
-    session, errors = _session()
+    session, errors = aws_session()
     try:
-        session.set_default_client_config(_config(proxies, signed=True))
+        session.set_default_client_config(aws_config(proxies, signed=True))
         if region and not session.get_config_variable("region"):
             session.set_config_variable("region", region)
         found = session.get_credentials()
@@ -82,7 +82,7 @@ def _by_environment(region: str, proxies: Mapping[str, str]) -> AwsCredentials:
     return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token or "", expires_at)
 
 
-def _session() -> tuple[Any, tuple[type[Exception], ...]]:
+def aws_session() -> tuple[Any, tuple[type[Exception], ...]]:
     """A session of the SDK, and what it raises. Raises SdkMissing."""
     try:
         from botocore import exceptions
@@ -93,7 +93,7 @@ def _session() -> tuple[Any, tuple[type[Exception], ...]]:
     return Session(), (exceptions.BotoCoreError, exceptions.ClientError, ResponseParserError)
 
 
-def _config(proxies: Mapping[str, str], *, signed: bool) -> Any:
+def aws_config(proxies: Mapping[str, str], *, signed: bool) -> Any:
     from botocore import UNSIGNED
     from botocore.config import Config
 

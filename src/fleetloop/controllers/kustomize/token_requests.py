@@ -1,19 +1,15 @@
-"""The generic form of a ConfigMap for spec.kubeConfig: a cluster that trusts this one's service account tokens.
-
-Keys: `address`, `ca.crt`, `audiences` (a line each; else the address), `serviceAccountName`.
-"""
+"""Tokens of this cluster's service accounts, asked for with the controller's identity: clouds and other clusters trust them."""
 
 import datetime
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
-from fleetloop.controllers.kustomize.credential import Credential
-from fleetloop.controllers.kustomize.kubeconfigs import Access, Described, digest_of, through_proxy
+from fleetloop.auth import IdentityError, WorkloadIdentity
 from fleetloop.kube.client import Kube
-from fleetloop.kube.connection import Connection
-from fleetloop.kube.errors import BadConnection, error_of
+from fleetloop.kube.errors import ApiError, BadConnection, Unreachable, error_of
+from fleetloop.kube.objects import ObjectRef, annotations_of
 
 LIFE = 3600  # seconds
 SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -26,48 +22,41 @@ class ServiceAccount:
 
 
 async def request_token(kube: Kube, account: ServiceAccount, audiences: tuple[str, ...]) -> tuple[str, float]:
-    """A token of this cluster for others, and when it expires (Unix time). Raises ApiError, Unreachable."""
+    """A token for others, and when it expires (Unix time). Raises ApiError, Unreachable."""
     path = f"/api/v1/namespaces/{account.namespace}/serviceaccounts/{account.name}/token"
     spec = {"audiences": list(audiences), "expirationSeconds": LIFE}
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-    status, answer = await kube.raw("POST", path, body)
-    if status >= 400:
-        raise error_of(status, orjson.loads(answer))
-    found = orjson.loads(answer)["status"]
+    found = await _posted(kube, path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec})
     return found["token"], datetime.datetime.fromisoformat(found["expirationTimestamp"]).timestamp()
 
 
 async def own_account(kube: Kube) -> ServiceAccount:
-    """Who the controller is here. Raises BadConnection when it is no service account."""
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    status, answer = await kube.raw("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
-    if status >= 400:
-        raise error_of(status, orjson.loads(answer))
-    user = orjson.loads(answer)["status"]["userInfo"].get("username", "")
+    """Who the controller is. Raises BadConnection when it is no service account, ApiError, Unreachable."""
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    found = await _posted(kube, path, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
+    user = found["userInfo"].get("username", "")
     namespace, _, name = user.removeprefix(SERVICE_ACCOUNT).partition(":")
     if not user.startswith(SERVICE_ACCOUNT) or not name:
         raise BadConnection("serviceAccountName is needed, since the controller does not run as a service account")
     return ServiceAccount(namespace, name)
 
 
-def describe_generic(
-    source: str, data: Mapping[str, str], account: ServiceAccount | None, kube: Kube, environment: Mapping[str, str]
-) -> Described:
-    """`account` None: the controller's own. Raises BadConnection."""
-    address, ca = data.get("address", "").rstrip("/"), data.get("ca.crt", "")
-    if not address.startswith("https://"):
-        raise BadConnection("provider generic needs an address that begins with https://")
-    audiences = tuple(line.strip() for line in data.get("audiences", "").splitlines() if line.strip())
-    if account is None and audiences:
-        # Our own token for an audience that a tenant chooses would be our rights in the tenant's hands.
-        raise BadConnection("audiences need a serviceAccountName: the controller's own token is for the address alone")
+async def workload_identity(kube: Kube, account: ServiceAccount) -> WorkloadIdentity:
+    """How clouds know it. Raises ApiError, Unreachable."""
+    live = await kube.get(ObjectRef("v1", "ServiceAccount", account.namespace, account.name))
 
-    async def fetch() -> tuple[str, float]:
-        return await request_token(kube, account or await own_account(kube), audiences or (address,))
+    async def token_for(audience: str) -> str:
+        try:
+            return (await request_token(kube, account, (audience,)))[0]
+        except (ApiError, Unreachable) as error:
+            raise IdentityError(f"service account '{account.namespace}/{account.name}': {error}") from error
 
-    async def connect() -> Access:
-        credential = Credential(fetch)
-        connection = Connection(server=address, ca=ca, token=credential)
-        return Access(through_proxy(connection, environment), credential)
+    return WorkloadIdentity(annotations_of(live), token_for, account.namespace, account.name)
 
-    return Described(digest_of(source, dict(data), str(account)), source, connect)
+
+async def _posted(kube: Kube, path: str, body: dict[str, object]) -> dict[str, Any]:
+    """The status of the answer."""
+    status, answer = await kube.raw("POST", path, body)
+    if status >= 400:
+        raise error_of(status, orjson.loads(answer))
+    found: dict[str, Any] = orjson.loads(answer)["status"]
+    return found

@@ -1,0 +1,276 @@
+"""Kustomizations that apply to another cluster by spec.kubeConfig, against two real API servers."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+import pytest_asyncio
+
+from fleetloop.kube import Kube, ObjectRef, from_kubeconfig
+from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
+from fleetloop.local.network import API_PORT
+from fleetloop.local.pki import Authority
+from fleetloop.local.state import ClusterFolder
+from tests.e2e.kustomize.conftest import ADMIN, Space, condition, is_ready
+from tests.e2e.kustomize.remote import DEPLOYER, SECRET, Remote, by_secret, changed, write_secret
+from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, OTHER, STUCK, TWO
+from tests.kit.relay import Relay, relay_to
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+WATCHED = {"reconcile.fluxcd.io/watch": "Enabled"}
+
+
+@pytest_asyncio.fixture(loop_scope="package", scope="package")
+async def remote(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Remote]:
+    folder = ClusterFolder(tmp_path_factory.mktemp("remote") / "two")
+    folder.path.mkdir()
+    cluster = EmbeddedCluster(folder, ClusterSettings())
+    async with cluster.running(), Kube(from_kubeconfig([folder.kubeconfig]), field_manager="test") as kube:
+        yield Remote(kube, kube.connection.server)
+
+
+@pytest_asyncio.fixture(loop_scope="package")
+async def relay(remote: Remote) -> AsyncIterator[Relay]:
+    host = remote.server.removeprefix("https://").partition(":")[0]
+    async with relay_to(host, API_PORT) as relay:
+        yield relay
+
+
+async def at_remote(space: Space, remote: Remote, **labels: str) -> Space:
+    """The team's namespace there, and its kubeconfig in a Secret here; what is applied is looked up with the result."""
+    await remote.prepare(space.name)
+    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}), labels=labels)
+    return replace(space, world=replace(space.world, kube=remote.kube))
+
+
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def config_map(space: Space, name: str = "settings") -> ObjectRef:
+    return space.config_map(name)
+
+
+async def test_applied_healthy_repaired_pruned_and_deleted_there(space: Space, remote: Remote) -> None:
+    """The whole life with a kubeconfig that is good for one namespace alone: it may watch no kind of the whole cluster."""
+    there = await at_remote(space, remote)
+    await space.publish({"cm.yaml": CONFIG_MAP, "other.yaml": OTHER, "web.yaml": DEPLOYMENT}, ONE)
+    ref = await space.kustomization(kubeConfig=by_secret(), wait=True)
+    live = await space.ready(ref, ONE)
+    assert condition(live, "Healthy")["reason"] == "Succeeded"
+    assert (await remote.kube.get(config_map(space)))["data"] == {"a": "1"}
+    assert await space.kube.find(config_map(space)) is None
+    managers = {e["manager"] for e in (await remote.kube.get(config_map(space)))["metadata"]["managedFields"]}
+    assert managers == {"kustomize-controller"}
+
+    await changed(remote.kube, config_map(space), a="2")
+    await there.until(config_map(space), lambda cm: cm["data"] == {"a": "1"})
+
+    await space.publish({"cm.yaml": CONFIG_MAP}, TWO)
+    await space.ready(ref, TWO)
+    assert await remote.kube.find(config_map(space, "other")) is None
+
+    await space.kube.delete(ref)
+    await space.until_gone(ref)
+    assert await remote.kube.find(config_map(space)) is None
+
+
+async def test_the_tenants_account_acts_there_too(space: Space, remote: Remote) -> None:
+    """An administrator's kubeconfig gives no more than the service account of the Kustomization has there."""
+    await remote.prepare(space.name)
+    admin = remote.kube.connection
+    pair = {"client-certificate-data": encoded(admin.client_cert), "client-key-data": encoded(admin.client_key)}
+    await write_secret(space, remote.kubeconfig(pair), key="value.yaml")
+    await space.publish({"cm.yaml": CONFIG_MAP.replace("{name: settings}", "{name: settings, namespace: default}")}, ONE)
+    live = await space.failed(await space.kustomization(kubeConfig=by_secret(), targetNamespace=None), "ReconciliationFailed")
+    message = condition(live, "Ready")["message"]
+    assert f"system:serviceaccount:{space.name}:{ADMIN}" in message
+    assert message.startswith("ConfigMap/default/settings dry-run failed (Forbidden): ")
+    await space.publish({"cm.yaml": CONFIG_MAP}, TWO)
+    await space.ready(await space.kustomization(kubeConfig=by_secret(key="value.yaml")), TWO)
+
+
+async def test_equal_objects_on_two_clusters_do_not_meet(space: Space, remote: Remote) -> None:
+    """Health and drift of one are not the other's."""
+    there = await at_remote(space, remote)
+    await space.publish({"cm.yaml": CONFIG_MAP, "web.yaml": DEPLOYMENT}, ONE)
+    await space.publish({"cm.yaml": CONFIG_MAP, "web.yaml": STUCK}, ONE, source="stuck")
+    here_ref = await space.kustomization("here", wait=True)
+    await space.ready(here_ref, ONE)
+    stuck = {"kind": "GitRepository", "name": "stuck"}
+    there_ref = await space.kustomization("there", kubeConfig=by_secret(), wait=True, sourceRef=stuck)
+    await space.until(there_ref, lambda live: condition(live, "Healthy").get("status") == "Unknown")
+    await space.kube.patch(here_ref, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "1"}}})
+    await space.until(here_ref, lambda live: live["status"].get("lastHandledReconcileAt") == "1" and is_ready(live))
+    assert condition(await space.kube.get(there_ref), "Healthy")["status"] == "Unknown"
+
+    await changed(remote.kube, config_map(space), a="remote")
+    await there.until(config_map(space), lambda cm: cm["data"] == {"a": "1"})
+    await changed(space.kube, config_map(space), a="local")
+    await space.until(config_map(space), lambda cm: cm["data"] == {"a": "1"})
+    labels = [(await kube.get(config_map(space)))["metadata"]["labels"] for kube in (space.kube, remote.kube)]
+    assert [found["kustomize.toolkit.fluxcd.io/name"] for found in labels] == ["here", "there"]
+
+
+async def test_a_rotated_kubeconfig_is_used_at_once(space: Space, remote: Remote) -> None:
+    """A labelled Secret wakes the Kustomization (source-kustomize.md 8.12), and its watches move to the new credentials."""
+    there = await at_remote(space, remote)
+    token = await remote.token(space.name)
+    await write_secret(space, remote.kubeconfig({"token": token}), labels=WATCHED)
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(kubeConfig=by_secret())
+    await space.ready(ref, ONE)
+    await remote.revoke(space.name, token)
+    await space.kube.patch(ref, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "1"}}})
+    live = await space.failed(ref, "ReconciliationFailed")
+    message = condition(live, "Ready")["message"]
+    expected = f"spec.kubeConfig: Secret/{space.name}/{SECRET}: cluster {remote.server}: the credentials are not accepted"
+    assert message == expected
+
+    metadata = {"name": DEPLOYER, "namespace": space.name}
+    await remote.kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}), labels=WATCHED)
+    await space.until(ref, is_ready)
+    await changed(remote.kube, config_map(space), a="2")
+    await there.until(config_map(space), lambda cm: cm["data"] == {"a": "1"})
+
+
+async def test_a_cluster_that_is_away_is_told_hurts_nobody_and_is_found_again(space: Space, remote: Remote, relay: Relay) -> None:
+    await remote.prepare(space.name)
+    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(kubeConfig=by_secret())
+    await space.ready(ref, ONE)
+    await relay.cut()
+    await space.publish({"cm.yaml": CONFIG_MAP, "other.yaml": OTHER}, TWO)
+    live = await space.failed(ref, "ReconciliationFailed")
+    message = condition(live, "Ready")["message"]
+    assert message.startswith(f"spec.kubeConfig: Secret/{space.name}/{SECRET}: cluster {relay.url} is unreachable: ")
+    assert live["status"]["lastAppliedRevision"] == ONE
+    await space.ready(await space.kustomization("local"), TWO)
+    await relay.restore()
+    await space.ready(ref, TWO)  # its interval is an hour
+    assert await remote.kube.find(config_map(space, "other"))
+
+
+async def test_a_silent_cluster_holds_nobody_up(space: Space, remote: Remote, relay: Relay) -> None:
+    """Many Kustomizations on a cluster that takes connections and says nothing: the others go on."""
+    await remote.prepare(space.name)
+    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    relay.swallow()
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    refs = [await space.kustomization(f"far-{number}", kubeConfig=by_secret(), suspend=False) for number in range(12)]
+    for ref in refs:
+        live = await space.failed(ref, "ReconciliationFailed")
+        assert "is unreachable: no answer within 10s" in condition(live, "Ready")["message"]
+    started = asyncio.get_running_loop().time()
+    for ref in refs:
+        await space.kube.patch(ref, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "1"}}})
+    await space.ready(await space.kustomization("near"), ONE)
+    assert asyncio.get_running_loop().time() - started < 10  # a single probe's patience
+
+
+async def test_an_unreachable_cluster_blocks_deletion_until_it_is_back(space: Space, remote: Remote, relay: Relay) -> None:
+    """source-kustomize.md 8.9: what is there must not be forgotten."""
+    await remote.prepare(space.name)
+    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(kubeConfig=by_secret())
+    await space.ready(ref, ONE)
+    await relay.cut()
+    await space.kube.delete(ref)
+    await space.event(f"cluster {relay.url} is unreachable")
+    assert (await space.kube.get(ref))["metadata"]["finalizers"] == ["finalizers.fluxcd.io"]
+    await relay.restore()
+    await space.until_gone(ref)
+    assert await remote.kube.find(config_map(space)) is None
+
+
+async def test_a_kubeconfig_that_is_gone_blocks_deletion_too(space: Space, remote: Remote) -> None:
+    await at_remote(space, remote, **WATCHED)
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(kubeConfig=by_secret())
+    await space.ready(ref, ONE)
+    await space.kube.delete(ObjectRef("v1", "Secret", space.name, SECRET))
+    await space.failed(ref, "ReconciliationFailed")
+    await space.kube.delete(ref)
+    await space.event(f"spec.kubeConfig: Secret/{space.name}/{SECRET}: ")
+    assert await space.kube.find(ref)
+    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}), labels=WATCHED)
+    await space.until_gone(ref)
+    assert await remote.kube.find(config_map(space)) is None
+
+
+async def test_a_certificate_of_somebody_else_is_not_trusted(space: Space, remote: Remote, tmp_path: Path) -> None:
+    await remote.prepare(space.name)
+    wrong = Authority.ensure(tmp_path, "somebody-else").pem
+    token = await remote.token(space.name)
+    await write_secret(space, remote.kubeconfig({"token": token}, authority=wrong))
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    live = await space.failed(await space.kustomization(kubeConfig=by_secret()), "ReconciliationFailed")
+    message = condition(live, "Ready")["message"]
+    assert "certificate verify failed" in message
+    assert token not in str(live)
+
+
+@pytest.mark.parametrize("user", [{"exec": {"command": "touch", "args": ["/tmp/x"]}}, {"tokenFile": "/etc/shadow"}])
+async def test_kubeconfigs_run_and_read_nothing_of_the_controller(space: Space, remote: Remote, user: dict[str, object]) -> None:
+    """CVE-2022-24817."""
+    await write_secret(space, remote.kubeconfig(user))
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    live = await space.failed(await space.kustomization(kubeConfig=by_secret()), "ReconciliationFailed")
+    expected = f"spec.kubeConfig: Secret/{space.name}/{SECRET}: user 'x': {next(iter(user))} is not allowed"
+    assert condition(live, "Ready")["message"].startswith(expected)
+
+
+async def test_a_missing_secret_and_a_missing_key_are_named(space: Space) -> None:
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    live = await space.failed(await space.kustomization(kubeConfig=by_secret()), "ReconciliationFailed")
+    message = f'spec.kubeConfig: Secret/{space.name}/{SECRET}: secrets "{SECRET}" not found'
+    assert condition(live, "Ready")["message"] == message
+    await write_secret(space, "x", key="other")
+    ref = await space.kustomization(kubeConfig=by_secret(key="config"))
+    text = "no kubeconfig under the key 'config'"
+    await space.until(ref, lambda live: text in condition(live, "Ready").get("message", ""))
+
+
+async def test_a_cluster_that_trusts_our_tokens(space: Space) -> None:
+    """The generic ConfigMap form: a token of the team's service account is asked for, and no secret is stored anywhere."""
+    server = space.kube.connection
+    audiences = "\n".join(await default_audiences(space))
+    data = {"provider": "generic", "address": server.server, "ca.crt": server.ca, "serviceAccountName": ADMIN}
+    await write_config_map(space, data | {"audiences": audiences})
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    config = {"configMapRef": {"name": SECRET}}
+    ref = await space.kustomization(kubeConfig=config)
+    await space.ready(ref, ONE)
+    await changed(space.kube, config_map(space), a="2")
+    await space.until(config_map(space), lambda cm: cm["data"] == {"a": "1"})
+    await space.kube.delete(ref)
+    await space.until_gone(ref)
+    assert await space.kube.find(config_map(space)) is None
+
+
+async def test_the_controllers_own_token_goes_to_no_audience_that_a_tenant_chooses(space: Space) -> None:
+    server = space.kube.connection
+    await write_config_map(space, {"provider": "generic", "address": server.server, "audiences": "https://evil.example"})
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(kubeConfig={"configMapRef": {"name": SECRET}})
+    live = await space.failed(ref, "ReconciliationFailed")
+    assert "audiences need a serviceAccountName" in condition(live, "Ready")["message"]
+
+
+async def write_config_map(space: Space, data: dict[str, str]) -> None:
+    metadata = {"name": SECRET, "namespace": space.name}
+    await space.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+
+
+async def default_audiences(space: Space) -> list[str]:
+    path = f"/api/v1/namespaces/{space.name}/serviceaccounts/{ADMIN}/token"
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    _, answer = await space.kube.raw("POST", path, body)
+    return list(orjson.loads(answer)["spec"]["audiences"])
