@@ -73,11 +73,28 @@ def decoded_or_none(body: bytes) -> Any:
         return None
 
 
-async def lines_of(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length: an event may be far larger than the reader's own line limit."""
+async def whole_of(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body. `limit` in bytes, 0 for none: a server that a tenant names may send for ever. Raises Unreachable."""
+    if not limit:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        _check_length(len(body), limit)
+    return bytes(body)
+
+
+def _check_length(length: int, limit: int) -> None:
+    if limit and length > limit:
+        raise Unreachable(f"the answer is longer than {limit >> 20} MiB")
+
+
+async def lines_of(content: aiohttp.StreamReader, limit: int = 0) -> AsyncIterator[bytes]:
+    """Lines of any length: an event may be far larger than the reader's own line limit. `limit`: as for `whole_of`."""
     rest = b""
     async for chunk in content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
+        _check_length(len(rest), limit)
         for line in lines:
             if line:
                 yield line

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeAlias
 import aiohttp
 import orjson
 
-from fleetloop.kube.answers import again_when_lost, bounded, decoded_or_none, lines_of, parsed, pause_of, translated
+from fleetloop.kube.answers import again_when_lost, bounded, decoded_or_none, lines_of, parsed, pause_of, translated, whole_of
 from fleetloop.kube.connection import Connection
 from fleetloop.kube.discovery import AGGREGATED, Discovery, Resource
 from fleetloop.kube.errors import ApiError, NotFound, error_of
@@ -147,7 +147,7 @@ class Kube:
         if resource_version:
             params["resourceVersion"] = resource_version
         async with self._send("GET", resource.path(namespace), params=params, accept=self._listed_as.format("")) as response:
-            async for line in lines_of(response.content):
+            async for line in lines_of(response.content, self.connection.largest_answer):
                 event = parsed(line, "GET", resource.path(namespace))
                 if event["type"] == "ERROR":
                     raise error_of(int(event["object"].get("code") or 500), event["object"])
@@ -185,7 +185,7 @@ class Kube:
             self._send("PATCH", path, params=params, body=manifest, content_type=PATCH_TYPES["apply"]) as response,
         ):
             answered = parsedate_to_datetime(response.headers["Date"])
-            seen = parsed(await response.read(), "PATCH", path)
+            seen = parsed(await self._body_of(response), "PATCH", path)
             return Preview(seen, answered - timedelta(seconds=time.monotonic() - started))
 
     async def patch(
@@ -218,13 +218,13 @@ class Kube:
     async def raw(self, method: str, path: str, body: Any = None, params: dict[str, str] | None = None) -> tuple[int, bytes]:
         """A request outside the object model (logs, reviews): status and body, refusals included."""
         async with self._send(method, path, params=params, body=body, accept_errors=True) as response:
-            return response.status, await response.read()
+            return response.status, await self._body_of(response)
 
     @contextlib.asynccontextmanager
     async def stream(self, path: str, params: dict[str, str] | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
         """Lines of a long answer, as `logs?follow=true` gives."""
         async with self._send("GET", path, params=params) as response:
-            yield lines_of(response.content)
+            yield lines_of(response.content, self.connection.largest_answer)
 
     async def resource_for(self, api_version: str, kind: str) -> Resource:
         return await self._discovery.resource_for(api_version, kind)
@@ -235,6 +235,9 @@ class Kube:
 
     async def resources(self) -> Resources:
         return await self._discovery.all()
+
+    async def _body_of(self, response: aiohttp.ClientResponse) -> bytes:
+        return await whole_of(response, self.connection.largest_answer)
 
     def _sharing(self, connection: Connection, field_manager: str) -> "Kube":
         other = Kube(connection, field_manager, self._user_agent)
@@ -279,7 +282,7 @@ class Kube:
             bounded(REQUEST_TIMEOUT, method, path),
             self._send(method, path, params=params, body=body, content_type=content_type, accept=accept) as response,
         ):
-            decoded = parsed(await response.read(), method, path)
+            decoded = parsed(await self._body_of(response), method, path)
             return decoded if isinstance(decoded, dict) else {"value": decoded}
 
     @contextlib.asynccontextmanager
@@ -322,7 +325,7 @@ class Kube:
         async with response:
             with translated(method, path):
                 if response.status >= 400 and not accept_errors:
-                    raise error_of(response.status, decoded_or_none(await response.read()))
+                    raise error_of(response.status, decoded_or_none(await self._body_of(response)))
                 yield response
 
 

@@ -56,6 +56,7 @@ class Connection:
     namespace: str = ""
     context: str = ""
     impersonation: Impersonation = field(default_factory=Impersonation)
+    largest_answer: int = 0  # bytes, and of an event of a watch; 0 for any
 
     def ssl_context(self) -> ssl.SSLContext:
         """Verified TLS; a given CA replaces the system's pool, as in client-go. Raises BadConnection."""

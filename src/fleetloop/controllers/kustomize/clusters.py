@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import contextvars
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
@@ -26,6 +26,7 @@ from fleetloop.kube.managers import Takeover
 
 LOCAL = ""
 MOST = 1000  # clusters open at a time
+LARGEST_ANSWER = 64 << 20  # bytes that a remote server may send at once
 
 Seen = Callable[[str, str, str, LiveObject | None, LiveObject | None], None]  # cluster, api_version, kind, old, new
 Disturbed = Callable[[str, Exception], None]
@@ -176,7 +177,8 @@ class Clusters:
             if access.credential:
                 await access.credential.ensure()
             manager = names.KUSTOMIZE_CONTROLLER
-            kube = await held.enter_async_context(Kube(access.connection, field_manager=manager, user_agent=manager))
+            connection = replace(access.connection, largest_answer=LARGEST_ANSWER)
+            kube = await held.enter_async_context(Kube(connection, field_manager=manager, user_agent=manager))
         except BadConnection as error:
             raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {error}") from error
         except ApiError as error:

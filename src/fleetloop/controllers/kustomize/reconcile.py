@@ -68,7 +68,7 @@ class KustomizationReconciler:
         try:
             await check_rules(obj.spec.health_check_exprs, self._tools.expressions.check)
             check_decryption(obj, self._tools.settings)
-            source = find_source(obj, self._tools.sources, self._tools.settings)
+            source = find_source(obj, await self._tools.sources_for(obj), self._tools.settings)
             return await self._pass(obj, draft, source, report)
         except Failure as failure:
             if source:

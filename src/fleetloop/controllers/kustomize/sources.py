@@ -32,6 +32,16 @@ class Sources(Protocol):
         """The source as last seen."""
 
 
+@dataclass(frozen=True, slots=True)
+class FetchedSource:
+    """The one that a pass has asked for."""
+
+    source: Object | None
+
+    def find(self, key: Key) -> Object | None:
+        return self.source
+
+
 def source_key(kustomization: Kustomization) -> Key:
     ref = kustomization.spec.source_ref
     return Key(ref.kind, ref.namespace or kustomization.namespace, ref.name)

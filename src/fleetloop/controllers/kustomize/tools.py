@@ -23,7 +23,7 @@ class KustomizeTools:
     clusters: Clusters
     rights: ReadRights
     settings: KustomizeSettings
-    sources: Sources
+    sources_for: Callable[[Kustomization], Awaitable[Sources]]
     find: Callable[[Key], Kustomization | None]
     tree_of: TreeOf
     build: Build

@@ -32,7 +32,7 @@ from fleetloop.controllers.kustomize.kubeconfigs import Kubeconfigs
 from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.controllers.kustomize.sources import Source, source_key
+from fleetloop.controllers.kustomize.sources import FetchedSource, Source, Sources, source_key
 from fleetloop.controllers.kustomize.steps import read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.engine import Engines, EngineSettings
@@ -59,7 +59,7 @@ from fleetloop.storage.reader import (
 from fleetloop.storage.tarball import UnsafeArchive
 
 STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize-controller; the object's own status is not
-SOURCE_KINDS = ("GitRepository", "OCIRepository", "Bucket", "ExternalArtifact")
+SOURCE_KINDS = ("GitRepository", "OCIRepository", "Bucket")
 
 
 async def run(tools: Tools, settings: KustomizeSettings) -> None:
@@ -98,7 +98,8 @@ class Wiring:
         self._finalizer = Finalizer(self._clusters, settings, self._handover)
         self._configs = self._config_watches()
         self._waits = HealthWaits(self._enqueue, self._health_of)
-        self._sources = {kind: self._source_cache(kind_named(kind)) for kind in SOURCE_KINDS}
+        kinds = (*SOURCE_KINDS, *(["ExternalArtifact"] if settings.gate("ExternalArtifact") else []))
+        self._sources = {kind: self._source_cache(kind_named(kind)) for kind in kinds}
         self._reconciler = KustomizationReconciler(self._kustomize_tools())
         kind = kind_named("Kustomization")
         self._controller = Controller(
@@ -125,12 +126,21 @@ class Wiring:
         """The source as last seen."""
         return self._sources[key.kind].get(key.namespace, key.name)
 
+    async def _sources_for(self, ks: Kustomization) -> Sources:
+        """What the watches told; under the gate DirectSourceFetch, what the API server says at this moment."""
+        if not self._settings.gate("DirectSourceFetch"):
+            return self
+        key = source_key(ks)
+        kind = kind_named(key.kind)
+        found = await self._tools.kube.find(ObjectRef(kind.api_version, kind.kind, key.namespace, key.name))
+        return FetchedSource(decoded(kind.struct, found) if found else None)
+
     def _kustomize_tools(self) -> KustomizeTools:
         return KustomizeTools(
             clusters=self._clusters,
             rights=ReadRights(),
             settings=self._settings,
-            sources=self,
+            sources_for=self._sources_for,
             find=lambda key: self._controller.cache.get(key.namespace, key.name),
             tree_of=self._tree_of,
             build=self._build,
