@@ -6,6 +6,8 @@ from typing import Protocol
 
 from fleetloop.api.meta import Key
 
+SHORTEST = 0.001  # seconds; uvloop makes no timer of less
+
 
 class QueueObserver(Protocol):
     """Hears what goes through a queue; the metrics do."""
@@ -51,7 +53,7 @@ class WorkQueue:
 
     def add_after(self, key: Key, seconds: float, priority: int = 0) -> None:
         """Not before `seconds` from now, unless it is added or due earlier anyway."""
-        loop, timer = asyncio.get_running_loop(), self._timers.get(key)
+        seconds, loop, timer = max(seconds, SHORTEST), asyncio.get_running_loop(), self._timers.get(key)
         if key not in self._wanted and (timer is None or loop.time() + seconds < timer.when()):
             if timer:
                 timer.cancel()
