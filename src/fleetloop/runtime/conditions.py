@@ -6,6 +6,7 @@ Flux: helm-notification-image.md 1.4.
 import datetime
 
 from fleetloop.api.meta import Condition, Status
+from fleetloop.runtime.wording import shortened
 
 READY, RECONCILING, STALLED = "Ready", "Reconciling", "Stalled"
 LONGEST_MESSAGE = 32768
@@ -15,8 +16,7 @@ _EXCLUDES = {STALLED: RECONCILING, RECONCILING: STALLED}
 
 def mark(status: Status, type: str, value: str, reason: str, message: str, *, generation: int, now: datetime.datetime) -> None:
     """Sets one condition. `now` is cut to whole seconds. Reconciling and Stalled drive each other out."""
-    if len(message) > LONGEST_MESSAGE:
-        message = message[: LONGEST_MESSAGE - 3] + "..."
+    message = shortened(message, LONGEST_MESSAGE)
     old = status.condition(type)
     same = old is not None and (old.status, old.reason, old.message) == (value, reason, message)
     since = old.last_transition_time if old and same else now.replace(microsecond=0)

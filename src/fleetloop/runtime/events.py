@@ -21,6 +21,7 @@ from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Severity
+from fleetloop.runtime.wording import shortened
 
 LONGEST_EVENT_MESSAGE = 1024  # of a core Event's note
 USER_PREFIX = "event.toolkit.fluxcd.io/"
@@ -144,7 +145,7 @@ def core_event(obj: Object, fact: Fact, component: str, hostname: str) -> Manife
         "involvedObject": msgspec.to_builtins(_involved(obj)),
         "type": "Warning" if fact.severity == "Warning" else "Normal",
         "reason": fact.reason,
-        "message": _cut(fact.message, LONGEST_EVENT_MESSAGE),
+        "message": shortened(fact.message, LONGEST_EVENT_MESSAGE),
         "source": {"component": component},
         "reportingComponent": component,
         "reportingInstance": hostname,
@@ -160,7 +161,7 @@ def event_payload(obj: Object, fact: Fact, component: str, hostname: str) -> Eve
         involved_object=_involved(obj),
         severity="error" if fact.severity == "Warning" else "info",
         timestamp=utc_now().replace(microsecond=0),
-        message=_cut(fact.message, LONGEST_MESSAGE),
+        message=shortened(fact.message, LONGEST_MESSAGE),
         reason=fact.reason,
         reporting_controller=component,
         reporting_instance=hostname,
@@ -188,7 +189,3 @@ def _involved(obj: Object) -> InvolvedObject:
 
 def _timestamp() -> str:
     return utc_now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else text[: longest - 3] + "..."

@@ -24,7 +24,7 @@ REF = ObjectRef("apps/v1", "Deployment", "team", "web")
 
 
 def seen(fingerprint: bytes = b"1", left_alone: bool = False, **ownership: Any) -> LiveObject:
-    owned = Ownership(**({"ours": b"ours", "since": "t1"} | ownership))
+    owned = Ownership(**({"ours": b"ours", "held": 2, "since": "t1"} | ownership))
     return LiveObject("team", "web", 1, 1, Health("Current"), owned, fingerprint, left_alone)
 
 
@@ -33,9 +33,9 @@ def test_foreign_writes() -> None:
     assert gone
     assert str(gone) == "Deployment/team/web was deleted"
     assert foreign_write(REF, None, seen()) is None
-    assert foreign_write(REF, seen(), seen(ours=b"less")) is None, "nothing but managedFields moved"
-    assert foreign_write(REF, seen(), seen(b"2", ours=b"more", since="t2")) is None, "our own"
-    write = foreign_write(REF, seen(), seen(b"2", ours=b"less", others={"hpa@t2": ("spec.replicas",)}))
+    assert foreign_write(REF, seen(), seen(ours=b"less", held=1)) is None, "nothing but managedFields moved"
+    assert foreign_write(REF, seen(), seen(b"2", ours=b"less", held=1, since="t2")) is None, "our own"
+    write = foreign_write(REF, seen(), seen(b"2", ours=b"less", held=1, others={"hpa@t2": ("spec.replicas",)}))
     assert str(write) == "Deployment/team/web was changed by hpa (spec.replicas)"
 
 

@@ -38,6 +38,11 @@ def test_our_own_writes_and_status_are_none() -> None:
     assert not read(ours(BOTH), status).writers_since(read(ours(BOTH)))
 
 
+def test_a_repair_within_the_second_of_the_apply_is_our_own() -> None:
+    assert read(ours(ONE), theirs("helm", TAKEN)).writers_since(read(ours(BOTH)))
+    assert not read(ours(BOTH)).writers_since(read(ours(ONE), theirs("helm", TAKEN)))
+
+
 def test_what_others_add_beside_our_fields_is_theirs() -> None:
     added = theirs("operator", {"f:metadata": {"f:labels": {"f:x": {}}}})
     assert not read(ours(BOTH), added).writers_since(read(ours(BOTH)))
