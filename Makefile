@@ -3,7 +3,7 @@
 #   make demo     a whole fleet on this machine; EXIT=1 takes it down again at the end
 #   make test     everything that can fail: Go tests, then unit, contract and end-to-end tests
 #   make check    the quick half: formats, linters, types, unit tests
-#   make bench    the figures of design promises, as a table and JSON
+#   make bench    the figures of design promises, as a table and JSON; COUNT=100 for that fleet alone
 #   make build    the wheel, in dist/
 #   make clean    forget what was built; the next command builds it again
 
@@ -34,7 +34,7 @@ check: $(VENV)/installed $(VENV)/vetted
 	$(BIN)/pytest -n auto tests/unit tests/test_layers.py
 
 bench: $(VENV)/installed
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(if $(COUNT),fleet --counts $(COUNT))
 
 build: $(VENV)/installed
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -1,82 +1,71 @@
-"""`python -m bench [COUNT]`: runs every phase in one go and writes bench/results/COUNT.json."""
+"""`python -m bench`: measures each scenario in a cluster of its own, prints tables, writes bench/results/bench.json."""
 
 import argparse
 import os
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import orjson
 import uvloop
 from rich.console import Console
 
-from bench import phases
-from bench.phases import Phase
+from bench import fleet, monorepo, repositories, small
 from bench.place import Place, opened
-from bench.report import Report, as_json, tables
-from bench.small import command_seconds, idle_rss
-from fleetloop.api import names
+from bench.report import Section, as_json, tables
 
 RESULTS = Path(__file__).parent / "results"
-PHASES = ("idle", "create", "update", "drift", "no-change", "cli", "floor")
+SCENARIOS = ("rest", "fleet", "monorepo", "paths", "git")
+Scenario = tuple[str, Callable[[Place, Section], Awaitable[None]]]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("count", nargs="?", type=int, default=100, help="number of Kustomizations (%(default)s)")
-    parser.add_argument("--no-change-seconds", type=float, default=120.0, help="length of that phase (%(default)g)")
-    parser.add_argument("--skip", action="append", default=[], choices=PHASES, help="leave a phase out; repeatable")
-    parser.add_argument("--output", type=Path, help="file for the JSON (bench/results/COUNT.json)")
+    parser.add_argument("scenarios", nargs="*", default=SCENARIOS, metavar="SCENARIO", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--counts", type=int, nargs="+", default=[100, 500, 1000], help="Kustomizations of the fleet")
+    parser.add_argument("--no-change-seconds", type=float, default=300.0, help="of the largest fleet (%(default)g)")
+    parser.add_argument("--objects", type=int, default=5000, help="of a monorepo, a file each (%(default)s)")
+    parser.add_argument("--repositories", type=int, default=200, help="in which nothing changes (%(default)s)")
+    parser.add_argument("--output", type=Path, default=RESULTS / "bench.json", help="file for the JSON (%(default)s)")
     options = parser.parse_args()
-    console = Console(width=max(120, Console().width))
-    wanted = [phase for phase in PHASES if phase not in options.skip]
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
-        report = uvloop.run(run(Path(folder) / "cluster", options.count, wanted, options.no_change_seconds, console))
-    output = options.output or RESULTS / f"{options.count}.json"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(orjson.dumps(as_json(report), option=orjson.OPT_INDENT_2) + b"\n")
-    for table in tables(report):
+    if unknown := set(options.scenarios) - set(SCENARIOS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    console = Console(width=max(160, Console().width))
+    sections = [uvloop.run(_measure(*scenario, console)) for scenario in _wanted(options)]
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_bytes(orjson.dumps(as_json(sections), option=orjson.OPT_INDENT_2) + b"\n")
+    for table in tables(sections):
         console.print(table)
-    console.print(f"✔ written to {output}")
+    console.print(f"✔ written to {options.output}")
     return 0
 
 
-async def run(path: Path, count: int, wanted: list[str], no_change_seconds: float, console: Console) -> Report:
-    report = Report(count)
-    async with opened(path) as place:
-        if "idle" in wanted:
-            console.print("► controllers at rest")
-            report.idle = await idle_rss(place)
-        await _measure_controller(place, report, wanted, no_change_seconds, console)
-        if "floor" in wanted:  # last: its objects would be in the controller's caches
-            console.print("► floor")
-            report.floor = await phases.floor(place, count)
-    report.load = os.getloadavg()[0]
-    return report
+def _wanted(options: argparse.Namespace) -> Iterator[Scenario]:
+    objects = options.objects
+    if "rest" in options.scenarios:
+        yield "rest", small.measure
+    if "fleet" in options.scenarios:
+        for count in sorted(options.counts):
+            idle = options.no_change_seconds if count == max(options.counts) else 0.0
+            yield f"{count} Kustomizations", partial(fleet.measure, count=count, no_change_seconds=idle)
+    if "monorepo" in options.scenarios:
+        yield f"{objects} objects in one", partial(monorepo.measure, objects=objects, kustomizations=monorepo.in_one())
+    if "paths" in options.scenarios:
+        yield f"{objects} objects by path", partial(monorepo.measure, objects=objects, kustomizations=monorepo.by_path())
+    if "git" in options.scenarios:
+        yield f"Git, {objects} files", partial(repositories.measure, files=objects, repositories=options.repositories)
 
 
-async def _measure_controller(
-    place: Place, report: Report, wanted: list[str], no_change_seconds: float, console: Console
-) -> None:
-    count = report.count
-    async with place.controller(names.KUSTOMIZE_CONTROLLER) as controller:
-        console.print(f"► kustomize-controller is process {controller.pid}")
-        steps: dict[str, Callable[[], Awaitable[Phase]]] = {
-            "create": lambda: phases.create(place, controller, count),
-            "update": lambda: phases.update(place, controller, count),
-            "drift": lambda: phases.drift(place, controller, count),
-            "no-change": lambda: phases.idle_passes(place, controller, count, no_change_seconds),
-        }
-        for name, measure in steps.items():
-            if name in wanted:
-                console.print(f"► {name}")
-                phase = await measure()
-                report.phases.append(phase)
-                console.print(f"  {phase.seconds:.1f} s, {phase.requests_each:.1f} requests each")
-        if "cli" in wanted:
-            console.print("► command line")
-            report.commands = await command_seconds(place)
+async def _measure(title: str, scenario: Callable[[Place, Section], Awaitable[None]], console: Console) -> Section:
+    section = Section(title, lambda words: console.print(f"  {words}"))
+    console.print(f"► {title}")
+    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as folder:
+        async with opened(Path(folder) / "cluster") as place:
+            await scenario(place, section)
+    section.load = os.getloadavg()[0]
+    return section
 
 
 if __name__ == "__main__":

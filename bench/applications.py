@@ -1,18 +1,17 @@
-"""What is measured: COUNT Kustomizations on one shared artifact, four objects each, told apart by substitution. Pure."""
+"""What is measured: applications of a few objects, the Kustomizations that apply them, the sources they come from. Pure."""
 
-import hashlib
-import io
-import tarfile
-from dataclasses import dataclass
+from collections.abc import Mapping
 from string import Template
 from typing import Any
 
+import yaml
+
+from bench.revisions import Revision
 from fleetloop.kube import Manifest, ObjectRef
 
 NAMESPACE = "bench"
 FLOOR_NAMESPACE = "floor"
 KUSTOMIZE_API, SOURCE_API = "kustomize.toolkit.fluxcd.io/v1", "source.toolkit.fluxcd.io/v1"
-SOURCE = ObjectRef(SOURCE_API, "GitRepository", NAMESPACE, "apps")
 APPLICATION = {
     "serviceaccount.yaml": """\
 apiVersion: v1
@@ -50,98 +49,86 @@ apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: "${name}", namespace: "${namespace}"}
 spec:
+  ingressClassName: web
   rules:
     - host: "${name}.example.com"
       http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: "${name}", port: {name: http}}}}]}
 """,
 }
-KINDS = (("v1", "ServiceAccount"), ("v1", "Service"), ("apps/v1", "Deployment"), ("networking.k8s.io/v1", "Ingress"))
-SIZE = len(KINDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Revision:
-    """One state of the repository."""
-
-    tag: str
-
-    @property
-    def name(self) -> str:
-        return f"main@sha1:{hashlib.sha1(self.tag.encode(), usedforsecurity=False).hexdigest()}"
-
-    @property
-    def file(self) -> str:
-        return f"{self.tag}.tar.gz"
-
-    def archive(self) -> bytes:
-        """The artifact, the same bytes each time."""
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
-            for name, text in self.files().items():
-                member = tarfile.TarInfo(f"app/{name}")
-                member.size = len(text.encode())
-                tar.addfile(member, io.BytesIO(text.encode()))
-        return buffer.getvalue()
-
-    def files(self) -> dict[str, str]:
-        """By name under `app/`; only the image differs between revisions."""
-        return {name: text.replace("IMAGE_TAG", self.tag) for name, text in APPLICATION.items()}
-
-    def artifact(self, base: str, digest: str) -> dict[str, Any]:
-        return {
-            "digest": digest,
-            "lastUpdateTime": "2026-01-01T00:00:00Z",
-            "path": self.file,
-            "url": f"{base}/{self.file}",
-            "revision": self.name,
-        }
+SIZE = len(APPLICATION)
+SETTINGS = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: "${name}", namespace: "${namespace}"}
+data: {revision: "IMAGE_TAG", words: "some lines that an application reads when it starts"}
+"""
 
 
 def application_name(number: int) -> str:
     return f"app-{number:04}"
 
 
-def objects_of(number: int, namespace: str, revision: Revision) -> list[Manifest]:
-    """The four objects as the controller applies them, but for its labels."""
-    import yaml
-
-    values = {"name": application_name(number), "namespace": namespace}
-    return [yaml.safe_load(Template(text).substitute(values)) for text in revision.files().values()]
+def application_revision(tag: str) -> Revision:
+    """One application for all, told apart by substitution; only the image differs between revisions."""
+    return Revision(tag, {f"app/{name}": text.replace("IMAGE_TAG", tag) for name, text in APPLICATION.items()})
 
 
-def kustomization(number: int, interval: str) -> Manifest:
-    name = application_name(number)
+def written_out(text: str, number: int, namespace: str, tag: str) -> str:
+    """What the controller makes of one file of an application."""
+    return Template(text.replace("IMAGE_TAG", tag)).substitute(name=application_name(number), namespace=namespace)
+
+
+def objects_of(texts: Mapping[str, str], number: int, namespace: str, tag: str) -> list[Manifest]:
+    """An application's objects as the controller applies them, but for its labels."""
+    return [yaml.safe_load(written_out(text, number, namespace, tag)) for text in texts.values()]
+
+
+def kustomization(name: str, source: str, path: str, interval: str, **spec: Any) -> Manifest:
     return {
         "apiVersion": KUSTOMIZE_API,
         "kind": "Kustomization",
         "metadata": {"name": name, "namespace": NAMESPACE},
         "spec": {
             "interval": interval,
-            "timeout": "5m",
-            "path": "./app",
+            "timeout": "10m",
+            "path": path,
             "prune": True,
             "wait": True,
-            "sourceRef": {"kind": "GitRepository", "name": SOURCE.name},
-            "postBuild": {"substitute": {"name": name, "namespace": NAMESPACE}},
-        },
+            "sourceRef": {"kind": "GitRepository", "name": source},
+        }
+        | spec,
     }
 
 
-def source() -> Manifest:
+def application_kustomization(number: int, interval: str) -> Manifest:
+    name = application_name(number)
+    substitute = {"name": name, "namespace": NAMESPACE}
+    return kustomization(name, "apps", "./app", interval, postBuild={"substitute": substitute})
+
+
+def source_ref(name: str) -> ObjectRef:
+    return ObjectRef(SOURCE_API, "GitRepository", NAMESPACE, name)
+
+
+def source(name: str, url: str = "https://git.example.com/apps.git", interval: str = "1h", **spec: Any) -> Manifest:
     return {
-        "apiVersion": SOURCE.api_version,
-        "kind": SOURCE.kind,
-        "metadata": {"name": SOURCE.name, "namespace": SOURCE.namespace},
-        "spec": {"interval": "1h", "url": "https://git.example.com/apps.git"},
+        "apiVersion": SOURCE_API,
+        "kind": "GitRepository",
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"interval": interval, "url": url} | spec,
     }
+
+
+def condition_of(live: Manifest, name: str) -> Mapping[str, str]:
+    conditions = (live.get("status") or {}).get("conditions") or []
+    return next((condition for condition in conditions if condition["type"] == name), {})
 
 
 def is_ready(live: Manifest, revision: str) -> bool:
-    """Ready for this generation and at this revision."""
+    """A Kustomization that is Ready for this generation and at this revision."""
     status = live.get("status") or {}
-    ready: dict[str, str] = next((c for c in status.get("conditions") or [] if c["type"] == "Ready"), {})
     return (
-        ready.get("status") == "True"
+        condition_of(live, "Ready").get("status") == "True"
         and status.get("observedGeneration") == live["metadata"]["generation"]
         and status.get("lastAppliedRevision") == revision
     )

@@ -18,7 +18,11 @@ _APPLIED = re.compile(
     r'^apiserver_request_total\{.*dry_run="(?P<dry>[^"]*)".*,resource="(?P<resource>[^"]*)".*verb="APPLY".*\} (?P<count>\S+)$',
     re.M,
 )
-APPLIED_KINDS = frozenset({"serviceaccounts", "services", "deployments", "ingresses"})
+APPLIED_KINDS = frozenset(
+    {"serviceaccounts", "services", "deployments", "ingresses", "configmaps"}
+    | {"secrets", "roles", "rolebindings", "cronjobs", "widgets"}
+)
+OURS = ("kustomizations", "kustomizations/status", "gitrepositories", "gitrepositories/status")
 WRITES, READS = ("create", "update", "patch", "delete", "deletecollection"), ("get", "list")
 
 
@@ -44,7 +48,7 @@ def flow_schemas(user: str) -> list[Manifest]:
     """One for each purpose; the first that matches counts."""
     return [
         _flow_schema("events", 10, user, _rule(["events"], ["", "events.k8s.io"], WRITES)),
-        _flow_schema("status", 11, user, _rule(["kustomizations", "kustomizations/status"], ["*"], WRITES)),
+        _flow_schema("status", 11, user, _rule(OURS, ["*"], WRITES)),
         _flow_schema("objects", 12, user, _rule(["*"], ["*"], WRITES)),
         _flow_schema("reads", 13, user, _rule(["*"], ["*"], READS)),
     ]

@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
-from bench.fleet import NAMESPACE
+from bench.applications import NAMESPACE
 from fleetloop.kube import Kube, Manifest, ObjectRef
 from fleetloop.kube.cache import Cache, name_of
 from fleetloop.local.alongside import alongside

@@ -12,12 +12,14 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from bench.applications import FLOOR_NAMESPACE, KUSTOMIZE_API, NAMESPACE, source
 from bench.counting import flow_schemas
-from bench.fleet import FLOOR_NAMESPACE, NAMESPACE, SOURCE, Revision, source
+from bench.following import Follower
+from bench.revisions import Revision
 from fleetloop.api import names
 from fleetloop.api.crd import crd_of
 from fleetloop.api.kinds import KINDS
-from fleetloop.kube import Kube, Manifest
+from fleetloop.kube import Kube, Manifest, ObjectRef
 from fleetloop.local import kubeconfig
 from fleetloop.local.child import last_line, stop
 from fleetloop.local.control_plane import ControlPlane, NotReady
@@ -125,16 +127,24 @@ class Place:
         finally:
             await stop(process, grace=20)
 
-    async def publish(self, revision: Revision) -> None:
-        """From now on the source has this revision."""
-        artifact = revision.artifact(self.artifacts.base, self.artifacts.add(revision))
-        status = {"artifact": artifact, "observedGeneration": 1}
-        await self.kube.patch(SOURCE, {"status": status}, subresource="status")
+    async def publish(self, ref: ObjectRef, revision: Revision) -> None:
+        """From now on the source has this revision; it is created if it is not there."""
+        artifact = revision.artifact(self.artifacts.base, await asyncio.to_thread(self.artifacts.add, revision))
+        await self.kube.apply(source(ref.name))
+        await self.kube.patch(ref, {"status": {"artifact": artifact, "observedGeneration": 1}}, subresource="status")
+
+    async def define(self, definition: Manifest) -> None:
+        """Applies a CustomResourceDefinition and waits until it is served."""
+        await self.kube.apply(definition)
+        await _until_served(self.kube, definition["metadata"]["name"])
+
+    def kustomizations(self) -> contextlib.AbstractAsyncContextManager[Follower]:
+        return Follower(self.kube, KUSTOMIZE_API, "Kustomization").running()
 
 
 @contextlib.asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[Place]:
-    """A cluster in `path` that serves our kinds, with a source and two namespaces in it."""
+    """A cluster in `path` that serves our kinds, with two namespaces in it."""
     folder, artifacts = ClusterFolder(path), ArtifactServer()
     control_plane = ControlPlane(folder, Programs())
     config = path / "bench-controller.kubeconfig"
@@ -151,13 +161,13 @@ async def opened(path: Path) -> AsyncIterator[Place]:
 
 
 async def _prepare(kube: Kube) -> None:
-    for manifest in (*flow_schemas(USER), _administrator(), *(crd_of(kind) for kind in KINDS)):
+    definitions = [crd_of(kind) for kind in KINDS]
+    for manifest in (*flow_schemas(USER), _administrator(), *definitions):
         await kube.apply(manifest)
-    for kind in KINDS:
-        await _until_served(kube, kind.api_version, kind.kind)
+    for definition in definitions:
+        await _until_served(kube, definition["metadata"]["name"])
     for name in (NAMESPACE, FLOOR_NAMESPACE):
         await kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    await kube.apply(source())
 
 
 def _administrator() -> Manifest:
@@ -171,9 +181,8 @@ def _administrator() -> Manifest:
     }
 
 
-async def _until_served(kube: Kube, api_version: str, kind: str) -> None:
-    crd = f"{(await kube.resource_for(api_version, kind)).plural}.{api_version.partition('/')[0]}"
-    selector = f"metadata.name={crd}"
+async def _until_served(kube: Kube, definition: str) -> None:
+    selector = f"metadata.name={definition}"
     async with asyncio.timeout(PROBE_PATIENCE):
         async for event in kube.watch("apiextensions.k8s.io/v1", "CustomResourceDefinition", field_selector=selector):
             conditions = (event.object.get("status") or {}).get("conditions") or []

@@ -1,39 +1,47 @@
-"""Figures for people and for machines: a table on the terminal, and JSON. Pure but for writing it."""
+"""Figures for people and for machines: tables on the terminal, and JSON. Pure."""
 
 import os
-import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.table import Table
 
-from bench.fleet import SIZE
-from bench.phases import Phase
+from bench.phases import Floor, Phase
 
 MIB = 1 << 20
-WHOLE = {"created", "updated"}  # phases that bring as many objects as the floor does
 PURPOSES = ("dry-run", "apply", "objects", "status", "events", "reads")
+COLUMNS = (
+    *("", "of", "seconds", "× floor", "requests", "CPU ms", "children's", "API CPU ms", "× floor CPU"),
+    *("peak MiB", "own", "children's", "p50 ms", "p99 ms"),
+)
 
 
 @dataclass(slots=True)
-class Report:
-    """`idle`: component -> bytes of RSS; `commands`: command line -> seconds."""
+class Section:
+    """What was measured in one cluster. `figures`: what it is -> a number."""
 
-    count: int
+    title: str
+    say: Callable[[str], None]
     phases: list[Phase] = field(default_factory=list)
-    floor: list[Phase] = field(default_factory=list)
-    idle: dict[str, int] = field(default_factory=dict)
-    commands: dict[str, float] = field(default_factory=dict)
+    floors: list[Floor] = field(default_factory=list)
+    figures: dict[str, float] = field(default_factory=dict)
     load: float = 0.0
 
-    def ratio(self, phase: Phase) -> float | None:
-        """Its time to that of the bare applies."""
-        return phase.seconds / self.floor[0].seconds if self.floor and phase.name in WHOLE else None
+    def add(self, phase: Phase) -> Phase:
+        self.phases.append(phase)
+        self.say(f"{phase.name}: {phase.seconds:.1f} s, {phase.requests_each:.1f} requests each")
+        return phase
 
-    def cpu_ratio(self, phase: Phase) -> float | None:
-        """The API server's CPU to that of the bare applies: neighbours on the machine disturb it less."""
-        return phase.api_server_cpu / self.floor[0].api_server_cpu if self.floor and phase.name in WHOLE else None
+
+def ratio(phase: Phase) -> float | None:
+    """Its time to that of the bare requests."""
+    return phase.seconds / phase.floor.seconds if phase.floor else None
+
+
+def cpu_ratio(phase: Phase) -> float | None:
+    """The API server's CPU to that of the bare requests: neighbours on the machine disturb it less."""
+    return phase.api_server_cpu / phase.floor.api_server_cpu if phase.floor else None
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -44,89 +52,90 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    return {
-        "count": report.count,
-        "objects": report.count * SIZE,
-        "cpus": os.cpu_count(),
-        "load": report.load,
-        "phases": {phase.name: _figures(report, phase) for phase in (*report.phases, *report.floor)},
-        "idle_rss": report.idle,
-        "command_seconds": report.commands,
-    }
+def as_json(sections: Sequence[Section]) -> dict[str, Any]:
+    return {"cpus": os.cpu_count(), "sections": {section.title: _figures(section) for section in sections}}
 
 
-def tables(report: Report) -> list[Table]:
-    found = [_phase_table(report), _request_table(report.phases), _floor_table(report.floor), _small_table(report)]
+def tables(sections: Sequence[Section]) -> list[Table]:
+    found = [_phase_table(sections), _request_table(sections), _floor_table(sections), _small_table(sections)]
     return [table for table in found if table.row_count]
 
 
-def median(values: Sequence[float]) -> float:
-    return statistics.median(values)
+def _figures(section: Section) -> dict[str, Any]:
+    return {
+        "load": section.load,
+        "phases": {phase.name: _phase_figures(phase) for phase in section.phases},
+        "floor": {floor.name: asdict(floor) for floor in section.floors},
+        "figures": section.figures,
+    }
 
 
-def _figures(report: Report, phase: Phase) -> dict[str, Any]:
-    found = {key: value for key, value in asdict(phase).items() if key not in {"name", "latencies"}}
+def _phase_figures(phase: Phase) -> dict[str, Any]:
+    found = {key: value for key, value in asdict(phase).items() if key not in {"name", "latencies", "floor"}}
     found |= {
         "requests": dict(phase.requests),
         "requests_each": round(phase.requests_each, 2),
-        "ratio_to_floor": report.ratio(phase),
+        "ratio_to_floor": ratio(phase),
+        "cpu_ratio_to_floor": cpu_ratio(phase),
     }
-    found["cpu_ratio_to_floor"] = report.cpu_ratio(phase)
     if phase.latencies:
         found |= {"p50": percentile(phase.latencies, 50), "p99": percentile(phase.latencies, 99)}
     return found
 
 
-def _phase_table(report: Report) -> Table:
-    table = Table(title=f"{report.count} Kustomizations of {SIZE} objects", title_justify="left")
-    for name in ("", "seconds", "× floor", "requests", "CPU ms", "API CPU ms", "× floor CPU", "peak MiB", "p50 ms", "p99 ms"):
-        table.add_column(name, justify="right" if name else "left")
-    for phase in report.phases:
-        units = max(phase.units, 1)
-        table.add_row(
-            f"{phase.name} ({phase.units})",
-            f"{phase.seconds:.1f}",
-            _ratio(report.ratio(phase)),
-            f"{phase.requests_each:.1f}",
-            f"{phase.cpu / units * 1000:.1f}",
-            f"{phase.api_server_cpu / units * 1000:.1f}",
-            _ratio(report.cpu_ratio(phase)),
-            f"{phase.peak_rss / MIB:.0f}",
-            *(f"{percentile(phase.latencies, p) * 1000:.0f}" if phase.latencies else "" for p in (50, 99)),
-        )
+def _phase_table(sections: Sequence[Section]) -> Table:
+    table = _table("Phases; requests and CPU of each", COLUMNS)
+    for section in sections:
+        if section.phases:
+            table.add_row(section.title, style="bold")
+        for phase in section.phases:
+            units = max(phase.units, 1)
+            table.add_row(
+                f"  {phase.name}",
+                str(phase.units),
+                f"{phase.seconds:.1f}",
+                _number(ratio(phase)),
+                f"{phase.requests_each:.1f}",
+                *(f"{cpu / units * 1000:.1f}" for cpu in (phase.cpu, phase.children_cpu, phase.api_server_cpu)),
+                _number(cpu_ratio(phase)),
+                *(f"{size / MIB:.0f}" for size in (phase.peak_rss, phase.peak_own_rss, phase.peak_children_rss)),
+                *(f"{percentile(phase.latencies, p) * 1000:.0f}" if phase.latencies else "" for p in (50, 99)),
+            )
     return table
 
 
-def _ratio(value: float | None) -> str:
+def _request_table(sections: Sequence[Section]) -> Table:
+    table = _table("Requests, by what they were for", ("", *PURPOSES))
+    for section in sections:
+        for phase in section.phases:
+            table.add_row(f"{section.title}: {phase.name}", *(str(phase.requests[purpose]) for purpose in PURPOSES))
+    return table
+
+
+def _floor_table(sections: Sequence[Section]) -> Table:
+    table = _table("Floor: bare requests", ("", "of", "seconds", "a second", "API CPU ms"))
+    for section in sections:
+        for floor in section.floors:
+            rate, cpu = floor.requests / floor.seconds, floor.api_server_cpu / floor.requests * 1000
+            row = (str(floor.requests), f"{floor.seconds:.1f}", f"{rate:.0f}", f"{cpu:.1f}")
+            table.add_row(f"{section.title}: {floor.name}", *row)
+    return table
+
+
+def _small_table(sections: Sequence[Section]) -> Table:
+    table = _table("And", ("", ""))
+    for section in sections:
+        for name, value in section.figures.items():
+            table.add_row(f"{section.title}: {name}", f"{value:.3g}")
+    return table
+
+
+def _table(title: str, columns: Sequence[str]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(name, justify="right" if number else "left")
+    return table
+
+
+def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _request_table(phases: Sequence[Phase]) -> Table:
-    table = Table(title="Requests of each, by what they were for", title_justify="left")
-    for name in ("", *PURPOSES):
-        table.add_column(name, justify="right" if name else "left")
-    for phase in phases:
-        table.add_row(phase.name, *(f"{phase.requests[purpose] / max(phase.units, 1):.1f}" for purpose in PURPOSES))
-    return table
-
-
-def _floor_table(floor: Sequence[Phase]) -> Table:
-    table = Table(title="Floor: bare requests", title_justify="left")
-    for name in ("", "seconds", "a second", "API CPU ms"):
-        table.add_column(name, justify="right" if name else "left")
-    for phase in floor:
-        rate, cpu = phase.units / phase.seconds, phase.api_server_cpu / phase.units * 1000
-        table.add_row(f"{phase.units} {phase.name.partition(': ')[2]}", f"{phase.seconds:.1f}", f"{rate:.0f}", f"{cpu:.1f}")
-    return table
-
-
-def _small_table(report: Report) -> Table:
-    table = Table(title="At rest, and the command line", title_justify="left")
-    table.add_column("")
-    table.add_column("", justify="right")
-    for component, size in report.idle.items():
-        table.add_row(component, f"{size / MIB:.0f} MiB")
-    for command, seconds in report.commands.items():
-        table.add_row(command, f"{seconds * 1000:.0f} ms")
-    return table

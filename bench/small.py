@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import statistics
 import sys
 import time
 from contextlib import AsyncExitStack
 
 from bench.place import Place
-from bench.report import median
+from bench.report import MIB, Section
 from bench.usage import usage_of
 from fleetloop.serve import COMPONENTS
 
@@ -15,23 +16,24 @@ SETTLE = 2.0
 RUNS = 5
 
 
-async def idle_rss(place: Place) -> dict[str, int]:
-    """Each controller started with nothing to do, with what it started: component -> bytes."""
+async def measure(place: Place, section: Section) -> None:
+    """MiB and milliseconds."""
     async with AsyncExitStack() as stack:
         processes = [
             await stack.enter_async_context(place.controller(component, number)) for number, component in enumerate(COMPONENTS)
         ]
         await asyncio.sleep(SETTLE)  # what a start allocates and gives back is not rest
-        return {process.component: usage_of(process.pid).rss for process in processes}
-
-
-async def command_seconds(place: Place) -> dict[str, float]:
-    """The median wall time of a few runs each, after one that warms the file cache."""
-    found = {}
+        for process in processes:
+            usage = usage_of(process.pid)
+            section.figures[f"{process.component}, MiB"] = (usage.rss + usage.children_rss) / MIB
     for arguments in (("--version",), ("get", "kustomizations", "--all-namespaces")):
-        runs = [await _run(place, arguments) for _ in range(RUNS + 1)]
-        found[" ".join(("fleetloop", *arguments))] = median(runs[1:])
-    return found
+        section.figures[" ".join(("fleetloop", *arguments)) + ", ms"] = await _median_seconds(place, arguments) * 1000
+
+
+async def _median_seconds(place: Place, arguments: tuple[str, ...]) -> float:
+    """Of a few runs, after one that warms the file cache."""
+    runs = [await _run(place, arguments) for _ in range(RUNS + 1)]
+    return statistics.median(runs[1:])
 
 
 async def _run(place: Place, arguments: tuple[str, ...]) -> float:

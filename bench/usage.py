@@ -1,4 +1,4 @@
-"""CPU and memory of a process with everything it started, from /proc (Linux)."""
+"""CPU and memory of a process and of everything it started, from /proc (Linux)."""
 
 import asyncio
 import contextlib
@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fleetloop.local.alongside import alongside
 
@@ -15,17 +16,34 @@ SAMPLE_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """`cpu` in seconds, children that ended included; `rss` in bytes, of the living."""
+    """`cpu` in seconds, `rss` in bytes: of the process itself, and of its children. Children that ended count for CPU only."""
 
     cpu: float
+    children_cpu: float
     rss: int
+    children_rss: int
 
 
 @dataclass(slots=True)
 class Peak:
-    """The largest sum of RSS seen."""
+    """The largest seen, in bytes: of the sum, of the process itself, of its children."""
 
-    rss: int = 0
+    total: int = 0
+    own: int = 0
+    children: int = 0
+
+    def see(self, usage: Usage) -> None:
+        self.total = max(self.total, usage.rss + usage.children_rss)
+        self.own = max(self.own, usage.rss)
+        self.children = max(self.children, usage.children_rss)
+
+
+class Fields(NamedTuple):
+    """Of a /proc/PID/stat line: CPU ticks, ticks of children waited for, resident pages."""
+
+    ticks: int
+    waited_ticks: int
+    pages: int
 
 
 def tree_of(pid: int) -> list[int]:
@@ -39,35 +57,40 @@ def tree_of(pid: int) -> list[int]:
 
 
 def usage_of(pid: int) -> Usage:
-    """Of the whole tree. What has ended meanwhile counts as nothing."""
-    ticks, pages = 0, 0
-    for each in tree_of(pid):
-        with contextlib.suppress(OSError):
-            used, resident = fields_of((PROC / str(each) / "stat").read_text())
-            ticks += used
-            pages += resident
-    return Usage(ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE"))
+    """What has ended meanwhile counts as nothing."""
+    own, *children = [_read(each) for each in tree_of(pid)]
+    children_ticks = own.waited_ticks + sum(each.ticks + each.waited_ticks for each in children)
+    second, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    return Usage(own.ticks / second, children_ticks / second, own.pages * page, sum(each.pages for each in children) * page)
 
 
-def fields_of(stat: str) -> tuple[int, int]:
-    """CPU ticks (own and of children waited for) and resident pages of a /proc/PID/stat line; the name may hold anything."""
+def fields_of(stat: str) -> Fields:
+    """The name in it may hold anything."""
     fields = stat.rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])), int(fields[21])
+    return Fields(sum(map(int, fields[11:13])), sum(map(int, fields[13:15])), int(fields[21]))
 
 
 @contextlib.asynccontextmanager
 async def watched(pid: int) -> AsyncIterator[Peak]:
-    """Samples the tree's memory while the body runs."""
-    peak = Peak(usage_of(pid).rss)
+    """Samples the memory while the body runs."""
+    peak = Peak()
+    peak.see(usage_of(pid))
     async with alongside(_sample(pid, peak)):
         yield peak
-    peak.rss = max(peak.rss, usage_of(pid).rss)
+    peak.see(usage_of(pid))
 
 
 async def _sample(pid: int, peak: Peak) -> None:
     while True:  # /proc gives no events
         await asyncio.sleep(SAMPLE_SECONDS)
-        peak.rss = max(peak.rss, usage_of(pid).rss)
+        peak.see(usage_of(pid))
+
+
+def _read(pid: int) -> Fields:
+    try:
+        return fields_of((PROC / str(pid) / "stat").read_text())
+    except OSError:
+        return Fields(0, 0, 0)
 
 
 def _tasks(pid: int) -> list[str]:

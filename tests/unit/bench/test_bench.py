@@ -1,9 +1,10 @@
 """The pure parts of the bench: what it counts, reads and computes."""
 
 import pytest
-from bench import fleet
+from bench.applications import application_revision, is_ready
 from bench.counting import requests_in, total
-from bench.drift import disturbances
+from bench.drift import MISCHIEF, disturbances, merged, nested, value_at
+from bench.monorepo import CHANGED, SIZE, TEAMS, revision
 from bench.report import percentile
 from bench.usage import fields_of
 
@@ -27,7 +28,7 @@ def test_only_the_controllers_requests_are_counted() -> None:
 
 def test_a_stat_line_whose_name_holds_spaces_and_parentheses() -> None:
     numbers = "S 1 1 1 0 -1 0 0 0 0 0 10 2 3 4 20 0 1 0 100 4096 77 0"
-    assert fields_of(f"42 (a (b) c) {numbers}") == (19, 77)
+    assert fields_of(f"42 (a (b) c) {numbers}") == (12, 7, 77)
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(50, 50), (99, 99), (100, 100), (1, 1)])
@@ -41,14 +42,30 @@ def test_percentile_of_nothing() -> None:
 
 
 def test_revisions_differ_only_in_the_image_and_make_the_same_bytes_each_time() -> None:
-    first, second = fleet.Revision("v1"), fleet.Revision("v2")
-    assert first.archive() == fleet.Revision("v1").archive()
-    assert [name for name, text in first.files().items() if text != second.files()[name]] == ["deployment.yaml"]
+    first, second = application_revision("v1"), application_revision("v2")
+    assert first.archive() == application_revision("v1").archive()
+    assert [name for name, text in first.files.items() if text != second.files[name]] == ["app/deployment.yaml"]
 
 
-def test_every_application_is_disturbed_once() -> None:
-    done = disturbances(100, fleet.Revision("v2"))
-    assert len({disturbance.ref.name for disturbance in done}) == 100
+def test_a_monorepo_has_a_file_for_each_object_and_one_of_them_changes() -> None:
+    first, second = revision(100, "v1"), revision(100, "v2")
+    assert len(first.files) == 100 * SIZE
+    assert len({name.partition("/")[0] for name in first.files}) == TEAMS
+    assert [name for name, text in first.files.items() if text != second.files[name]] == [CHANGED]
+
+
+def test_a_hundred_objects_of_ten_kinds_are_disturbed_once_in_every_way() -> None:
+    done = disturbances()
+    assert len({disturbance.ref for disturbance in done}) == 100
+    ways = {(disturbance.ref.kind, disturbance.what) for disturbance in done}
+    assert len(ways) == 10 * len(MISCHIEF)
+
+
+def test_a_field_by_its_path() -> None:
+    manifest = merged(nested(("spec", "selector", "app"), "a"), nested(("spec", "type"), None))
+    assert manifest == {"spec": {"selector": {"app": "a"}, "type": None}}
+    assert value_at(manifest, ("spec", "selector", "app")) == "a"
+    assert value_at(manifest, ("spec", "type", "x")) is None
 
 
 def test_an_older_generation_is_not_ready() -> None:
@@ -57,6 +74,6 @@ def test_an_older_generation_is_not_ready() -> None:
         "lastAppliedRevision": "main@sha1:a",
         "conditions": [{"type": "Ready", "status": "True"}],
     }
-    assert fleet.is_ready({"metadata": {"generation": 1}, "status": status}, "main@sha1:a")
-    assert not fleet.is_ready({"metadata": {"generation": 2}, "status": status}, "main@sha1:a")
-    assert not fleet.is_ready({"metadata": {"generation": 1}, "status": status}, "main@sha1:b")
+    assert is_ready({"metadata": {"generation": 1}, "status": status}, "main@sha1:a")
+    assert not is_ready({"metadata": {"generation": 2}, "status": status}, "main@sha1:a")
+    assert not is_ready({"metadata": {"generation": 1}, "status": status}, "main@sha1:b")
