@@ -95,7 +95,10 @@ class Handover:
 
     async def _ask(self, ks: Kustomization, refs: Sequence[ObjectRef]) -> tuple[dict[ObjectRef, Key], str]:
         found: dict[ObjectRef, Key] = {}
-        others = [other for other in self._everybody() if other.key != ks.key and _is_rival(other, ks)]
+        going = {ref.identity for ref in refs}  # a parent's own children among them
+        others = [
+            other for other in self._everybody() if other.key != ks.key and _is_rival(other, ks) and _identity(other) not in going
+        ]
         for other in others:
             if other.metadata.annotations.get(TAKES_OVER) == ks.name and not _has_applied(other):
                 found |= dict.fromkeys(refs, other.key)
@@ -155,6 +158,10 @@ class Handover:
             return find_source(ks, self._sources, self._settings).revision
         except Failure:
             return ""
+
+
+def _identity(ks: Kustomization) -> Identity:
+    return (names.KUSTOMIZE_GROUP, "Kustomization", ks.namespace, ks.name)
 
 
 def _is_rival(other: Kustomization, ks: Kustomization) -> bool:
