@@ -99,7 +99,7 @@ func collect(files *boundedFS, dir string) ([]string, error) {
 	var resources []string
 	add := func(path string) error {
 		relative, err := filepath.Rel(dir, path)
-		resources = append(resources, relative)
+		resources = append(resources, "./"+relative) // as Flux writes it, and as errors quote it
 		return err
 	}
 	err := files.Walk(dir, func(path string, info fs.FileInfo, err error) error {
