@@ -37,6 +37,7 @@ class Clouds:
     ca_file: Path = Path()
     app_key: bytes = b""
     git_token: str = "ghs_installation"
+    azure_token: str = "azure-token"
     seen: list[dict[str, Any]] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
@@ -45,6 +46,8 @@ class Clouds:
             "AWS_ENDPOINT_URL_STS": self.url + "/aws",
             "AWS_CA_BUNDLE": str(self.ca_file),
             "AWS_REGION": "eu-west-1",
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
             "AWS_EC2_METADATA_DISABLED": "true",
             "AZURE_AUTHORITY_HOST": self.url,
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
@@ -132,7 +135,7 @@ class _Azure:
             return web.json_response(
                 {"error": "unauthorized_client", "error_description": "AADSTS700016: no such client"}, status=400
             )
-        return web.json_response({"token_type": "Bearer", "expires_in": 3600, "access_token": "azure-token"})
+        return web.json_response({"token_type": "Bearer", "expires_in": 3600, "access_token": self._clouds.azure_token})
 
 
 class _Gcp:

@@ -17,7 +17,11 @@ class ProxyServer:
     targets: list[str] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)  # of requests, as far as the proxy can read them
     refused: int = 0
-    names: dict[str, str] = field(default_factory=dict)  # that only the proxy can resolve
+    names: dict[str, str] = field(default_factory=dict)  # host or host:port that only the proxy can resolve
+
+    def resolve(self, place: str) -> tuple[str, int]:
+        host, _, port = self.names.get(place, place).partition(":")
+        return self.names.get(host, host), int(port or 80)
 
 
 @asynccontextmanager
@@ -43,10 +47,7 @@ async def http_proxy(username: str = "", password: str = "") -> AsyncIterator[Pr
             lines = [line for line in head.split(b"\r\n")[1:] if not line.startswith(b"Proxy-")]
             first = b"\r\n".join([f"{method} /{path} HTTP/1.1".encode(), *lines])
         proxy.targets.append(place)
-        host, _, port = place.partition(":")
-        await _join(
-            reader, writer, proxy.names.get(host, host), int(port or 80), b"" if first else b"HTTP/1.1 200 OK\r\n\r\n", first
-        )
+        await _join(reader, writer, proxy.resolve(place), b"" if first else b"HTTP/1.1 200 OK\r\n\r\n", first)
 
     async with _listening(proxy, "http", serve):
         yield proxy
@@ -74,7 +75,7 @@ async def socks5_proxy(username: str = "", password: str = "") -> AsyncIterator[
             host = (await reader.readexactly((await reader.readexactly(1))[0])).decode()
         port = int.from_bytes(await reader.readexactly(2), "big")
         proxy.targets.append(f"{host}:{port}")
-        await _join(reader, writer, proxy.names.get(host, host), port, b"\x05\x00\x00\x01" + bytes(6), b"")
+        await _join(reader, writer, proxy.resolve(f"{host}:{port}"), b"\x05\x00\x00\x01" + bytes(6), b"")
 
     async with _listening(proxy, "socks5", serve):
         yield proxy
@@ -105,9 +106,9 @@ async def _listening(proxy: ProxyServer, scheme: str, serve) -> AsyncIterator[No
 
 
 async def _join(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, port: int, answer: bytes, first: bytes
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: tuple[str, int], answer: bytes, first: bytes
 ) -> None:
-    there, back = await asyncio.open_connection(host, port)
+    there, back = await asyncio.open_connection(*place)
     writer.write(answer)
     back.write(first)
 

@@ -21,11 +21,13 @@ from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.local.control_plane import ControlPlane
 from fleetloop.local.programs import Programs
 from fleetloop.local.state import ClusterFolder
+from tests.kit.clouds import Clouds, running_clouds
 from tests.kit.controller import Controller
 from tests.kit.forge import LocalForge, running_forge
 
 API = "source.toolkit.fluxcd.io/v1"
 DEADLINE = 60.0  # seconds
+GATE = "--feature-gates=ObjectLevelWorkloadIdentity=true"
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class World:
     key: git.KeyPair
     folder: Path
     http: aiohttp.ClientSession
+    clouds: Clouds
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ async def _world(folder: Path) -> AsyncIterator[World]:
         running_forge(folder / "forge") as forge,
         Kube(control_plane.keys.connection) as kube,
         aiohttp.ClientSession() as http,
+        running_clouds(folder) as clouds,
     ):
         await forge.admin.create_user("ada")
         await forge.admin.create_org("acme", owners=["ada"])
@@ -162,10 +166,12 @@ async def _world(folder: Path) -> AsyncIterator[World]:
                 conditions = event.object.get("status", {}).get("conditions") or []
                 if any(c["type"] == "Established" and c["status"] == "True" for c in conditions):
                     break
-        controller = Controller("source-controller", ClusterFolder(folder / "cluster").kubeconfig, folder / "controller")
+        kubeconfig, flags = ClusterFolder(folder / "cluster").kubeconfig, (GATE,)
+        environment = clouds.environment()
+        controller = Controller("source-controller", kubeconfig, folder / "controller", flags, environment=environment)
         await controller.start()
         try:
-            yield World(kube, forge, controller, token, key, folder, http)
+            yield World(kube, forge, controller, token, key, folder, http, clouds)
         finally:
             await controller.stop()
 

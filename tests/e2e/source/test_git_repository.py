@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -115,7 +116,7 @@ async def test_empty_repository(tenant: Tenant) -> None:
         ),
     ],
 )
-async def test_refusals(tenant: Tenant, spec: dict[str, object], reason: str, message: str) -> None:
+async def test_refusals(tenant: Tenant, spec: dict[str, Any], reason: str, message: str) -> None:
     await tenant.push({"a": "1"})
     obj = await (await tenant.repository(**spec)).until(ready("False"))
     assert condition(obj, "FetchFailed")["reason"] == reason
