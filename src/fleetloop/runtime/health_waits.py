@@ -27,13 +27,16 @@ class Verdict:
         return any(health.status == "Failed" for health in self.unsettled.values())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Wait:
+    """`unsettled`: the targets that were not Current when last looked at."""
+
     token: str
     targets: frozenset[Target]
     fail_fast: bool
     timer: asyncio.TimerHandle
     since: float
+    unsettled: set[Target]
 
 
 class HealthWaits:
@@ -43,7 +46,7 @@ class HealthWaits:
         self._enqueue = enqueue
         self._health_of = health_of
         self._waits: dict[Key, _Wait] = {}
-        self._watchers: defaultdict[tuple[str, ObjectRef], set[Key]] = defaultdict(set)  # by cluster and object
+        self._watchers: defaultdict[tuple[str, ObjectRef], dict[Key, Target]] = defaultdict(dict)  # by cluster and object
         self._verdicts: dict[Key, Verdict] = {}
 
     def start(self, key: Key, waiting: Waiting) -> None:
@@ -51,15 +54,15 @@ class HealthWaits:
         old, loop = self.cancel(key), asyncio.get_running_loop()
         since = old.since if old and old.token == waiting.token else loop.time()
         timer = loop.call_at(since + waiting.timeout, self._conclude, key)
-        self._waits[key] = _Wait(waiting.token, waiting.targets, waiting.fail_fast, timer, since)
+        self._waits[key] = _Wait(waiting.token, waiting.targets, waiting.fail_fast, timer, since, set())
         for target in waiting.targets:
-            self._watchers[(target.cluster, target.ref)].add(key)
+            self._watchers[(target.cluster, target.ref)][key] = target
         self._check(key)  # all may be current already
 
     def observe(self, ref: ObjectRef, cluster: str = "") -> None:
         """A new version of `ref` is known."""
-        for key in tuple(self._watchers.get((cluster, ref), ())):
-            self._check(key)
+        for key, target in tuple(self._watchers.get((cluster, ref), {}).items()):
+            self._look(key, target)
 
     def is_waiting(self, key: Key, token: str) -> bool:
         return (wait := self._waits.get(key)) is not None and wait.token == token
@@ -76,15 +79,28 @@ class HealthWaits:
             wait.timer.cancel()
             for target in wait.targets:
                 place = (target.cluster, target.ref)
-                self._watchers[place].discard(key)
+                self._watchers[place].pop(key, None)
                 if not self._watchers[place]:
                     del self._watchers[place]
         return wait
 
+    def _look(self, key: Key, target: Target) -> None:
+        """At one target: thousands of them make thousands of versions, and all are looked at only when it may be the end."""
+        wait, status = self._waits[key], self._health_of(target).status
+        if status == "Current":
+            wait.unsettled.discard(target)
+        else:
+            wait.unsettled.add(target)
+        if wait.fail_fast and status == "Failed":
+            self._conclude(key)
+        elif not wait.unsettled:
+            self._check(key)
+
     def _check(self, key: Key) -> None:
         wait = self._waits[key]
-        states = {self._health_of(target).status for target in wait.targets}
-        if states <= {"Current"} or (wait.fail_fast and "Failed" in states):
+        states = {target: self._health_of(target).status for target in wait.targets}
+        wait.unsettled = {target for target, status in states.items() if status != "Current"}
+        if not wait.unsettled or (wait.fail_fast and "Failed" in states.values()):
             self._conclude(key)
 
     def _conclude(self, key: Key) -> None:

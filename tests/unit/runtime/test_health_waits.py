@@ -43,6 +43,42 @@ async def test_all_current_wakes_once_with_an_empty_verdict() -> None:
     assert world.waits.take_verdict(KEY, "t") is None
 
 
+async def test_one_that_is_no_longer_current_keeps_the_wait() -> None:
+    world = World()
+    world.waits.start(KEY, waiting())
+    world.turns(ONE, "Current")
+    world.turns(ONE, "InProgress")
+    world.turns(TWO, "Current")
+    assert world.woken == []
+    world.turns(ONE, "Current")
+    assert world.woken == [KEY]
+
+
+async def test_what_changed_unseen_is_looked_at_before_the_end() -> None:
+    world = World()
+    world.waits.start(KEY, waiting())
+    world.turns(ONE, "Current")
+    world.health[ONE] = "InProgress"
+    world.turns(TWO, "Current")
+    assert world.woken == []
+
+
+async def test_a_version_of_one_object_makes_nobody_look_at_the_others() -> None:
+    looked = []
+
+    def health_of(target: Target) -> Health:
+        looked.append(target)
+        return Health("InProgress")
+
+    many = frozenset(Target(ObjectRef("v1", "A", "n", str(number))) for number in range(100))
+    waits = HealthWaits(lambda _: None, health_of)
+    waits.start(KEY, Waiting("t", many, 60, ""))
+    looked.clear()
+    for target in many:
+        waits.observe(target.ref)
+    assert len(looked) == len(many)
+
+
 async def test_one_failure_ends_the_wait() -> None:
     world = World()
     world.waits.start(KEY, waiting())
