@@ -36,7 +36,7 @@ async def test_engines_killed(tmp_path: Path, size: Size) -> None:
 
         async with asyncio.TaskGroup() as group:
             killing = group.create_task(kill_engines(pid, size.kills, random.Random(size.seed), finished.is_set))
-            await through_revisions(place, fleet, killing.done, 0)
+            await through_revisions(place, fleet, killing.done, 3)
             kills = await killing
         print(f"\n{kills} engines killed, {place.pushed} revisions; failures: {dict(place.following.failures)}")
         failures = {reason for reason in place.following.failures if "DependencyNotReady" not in reason}
