@@ -58,6 +58,8 @@ def _program(component: str) -> Callable[[list[str], Place], Program]:
             return _source_controller
         case names.KUSTOMIZE_CONTROLLER:
             return _kustomize_controller
+        case names.HELM_CONTROLLER:
+            return _helm_controller
         case _:
             return lambda flags, place: _not_written(component, flags, place)
 
@@ -79,6 +81,16 @@ def _kustomize_controller(arguments: list[str], place: Place) -> Program:
     flags = common_flags(names.KUSTOMIZE_CONTROLLER, concurrent=4)
     register(flags)
     settings = settings_of(flags.read(arguments), os.environ)
+    return Program(settings.common, lambda tools: run(tools, settings))
+
+
+def _helm_controller(arguments: list[str], place: Place) -> Program:
+    from fleetloop.controllers.helm.settings import register, settings_of
+    from fleetloop.controllers.helm.wiring import run
+
+    flags = common_flags(names.HELM_CONTROLLER, concurrent=4)
+    register(flags)
+    settings = settings_of(flags.read(arguments))
     return Program(settings.common, lambda tools: run(tools, settings))
 
 

@@ -14,7 +14,6 @@ from tests.kit.waiting import eventually
 
 READY = {names.SOURCE_WATCHER: ":9090/"}  # the others' is the health server's
 UNWRITTEN = (
-    names.HELM_CONTROLLER,
     names.NOTIFICATION_CONTROLLER,
     names.IMAGE_REFLECTOR_CONTROLLER,
     names.IMAGE_AUTOMATION_CONTROLLER,

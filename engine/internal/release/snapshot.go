@@ -112,10 +112,12 @@ func digestOf(release *v1.Release, digests Digests) (string, error) {
 		Name:      release.Name,
 		Version:   release.Version,
 		Info:      release.Info,
-		Config:    release.Config,
 		Manifest:  release.Manifest,
 		Namespace: release.Namespace,
 		OCIDigest: digests.of(release.Version),
+	}
+	if len(release.Config) > 0 { // storage does not keep an empty one
+		covered.Config = release.Config
 	}
 	if release.Chart != nil {
 		covered.Metadata = release.Chart.Metadata

@@ -8,7 +8,7 @@ import asyncio
 import itertools
 import os
 import shutil
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from fleetloop.storage.digest import algorithm_of, new_digest
 from fleetloop.storage.tarball import STANDARD_LIMITS, Limits, unpack
 
 _CHUNK = 1 << 16
+FILE = "artifact.tgz"  # in the trees of `keep_file`
 
 
 class ArtifactMissing(Exception):
@@ -66,8 +67,11 @@ class _Entry:
 class ArtifactReader:
     """One per process; one event loop owns it."""
 
-    def __init__(self, folder: Path, http: aiohttp.ClientSession, settings: ReaderSettings = STANDARD) -> None:
-        self._folder, self._http, self._settings = folder, http, settings
+    def __init__(
+        self, folder: Path, http: aiohttp.ClientSession, settings: ReaderSettings = STANDARD, keep: "Keep | None" = None
+    ) -> None:
+        """`keep` makes of the downloaded file what `open` gives: its unpacked tree unless told otherwise."""
+        self._folder, self._http, self._settings, self._keep = folder, http, settings, keep or _unpack_whole
         self._entries: dict[str, _Entry] = {}  # least recently used first
         self._numbers = itertools.count()  # a tree that is going never meets its successor
 
@@ -95,7 +99,7 @@ class ArtifactReader:
         archive = tree.with_name(tree.name + ".tar.gz")
         try:
             await self._download(url, digest, archive)
-            return await asyncio.to_thread(_unpack_whole, archive, tree, self._settings.limits)
+            return await asyncio.to_thread(self._keep, archive, tree, self._settings.limits)
         finally:
             archive.unlink(missing_ok=True)
 
@@ -149,6 +153,18 @@ def _check_status(answer: aiohttp.ClientResponse, url: str) -> None:
 def _create(path: Path) -> BinaryIO:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     return path.open("wb")
+
+
+Keep = Callable[[Path, Path, Limits], int]  # file, tree, limits -> bytes on disk; all or nothing
+
+
+def keep_file(file: Path, tree: Path, limits: Limits) -> int:
+    """The file itself, as the only one of its tree: for charts."""
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir(mode=0o700)
+    size = file.stat().st_size
+    os.replace(file, tree / FILE)
+    return size
 
 
 def _unpack_whole(archive: Path, tree: Path, limits: Limits) -> int:

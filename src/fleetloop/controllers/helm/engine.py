@@ -1,0 +1,114 @@
+"""Helm, as this controller asks an engine for it: one place in a cluster, one release. Decides nothing."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from fleetloop.controllers.helm.history import Stored
+from fleetloop.engine import EngineError, EngineGone, Engines, Family
+from fleetloop.engine.client import Answer
+from fleetloop.kube.connection import Connection
+
+QUESTION_TIMEOUT = 60.0  # seconds, for what only reads
+SLACK = 20  # an action waits for several things in turn, each within its own timeout
+
+
+class HelmFailed(Exception):
+    """Helm refused before it began, or its process is gone; what was written is in Helm's storage."""
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an action ended: what it wrote, in order; its error or ""."""
+
+    observed: list[Stored]
+    logs: list[str]
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Values as the release gets them; `digest` is that of status.history."""
+
+    values: dict[str, Any]
+    digest: str
+    layer: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Helm:
+    """`connection`: as whom. `oci_digests` by release version, and of what is released next."""
+
+    engines: Engines
+    connection: Connection
+    name: str
+    namespace: str
+    storage_namespace: str
+    algorithm: str
+    oci_digests: Mapping[int, str]
+    new_oci_digest: str
+    answer: Answer | None = None
+
+    async def history(self) -> list[Stored]:
+        """Newest first. Raises HelmFailed."""
+        found = await self._ask("helm.history", place=self._place)
+        return msgspec.convert(found["releases"], list[Stored])
+
+    async def manifest(self, version: int) -> list[dict[str, Any]]:
+        found = await self._ask("helm.manifest", place=self._place, version=version)
+        objects: list[dict[str, Any]] = found["objects"]
+        return objects
+
+    async def act(self, verb: str, within: float, /, **args: object) -> Outcome:
+        """`within`: seconds of the action's own timeout. Raises HelmFailed."""
+        try:
+            found = await self.engines.call(Family.HELM, verb, within * SLACK, self.answer, place=self._place, **args)
+        except (EngineError, EngineGone) as error:
+            raise HelmFailed(str(error)) from error
+        return msgspec.convert(found, Outcome)
+
+    async def _ask(self, verb: str, **args: object) -> Any:
+        return await ask(self.engines, verb, **args)
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        digests = {"algorithm": self.algorithm, "oci": {str(v): d for v, d in self.oci_digests.items()}}
+        return {
+            "cluster": cluster_arguments(self.connection),
+            "name": self.name,
+            "namespace": self.namespace,
+            "storageNamespace": self.storage_namespace,
+            "digests": digests | {"newOCI": self.new_oci_digest},
+        }
+
+
+Place = Callable[[], Helm]
+
+
+async def ask(engines: Engines, verb: str, **args: object) -> Any:
+    """A verb that changes nothing. Raises HelmFailed."""
+    try:
+        return await engines.call_surely(Family.HELM, verb, QUESTION_TIMEOUT, **args)  # type: ignore[arg-type]
+    except (EngineError, EngineGone) as error:
+        raise HelmFailed(str(error)) from error
+
+
+def cluster_arguments(connection: Connection) -> dict[str, Any]:
+    """What the engine needs to reach the same API server as the same identity."""
+    user, password = connection.basic or ("", "")
+    return {
+        "server": connection.server,
+        "ca": connection.ca,
+        "token": connection.token() if connection.token else "",
+        "username": user,
+        "password": password,
+        "clientCert": connection.client_cert,
+        "clientKey": connection.client_key,
+        "insecure": connection.insecure,
+        "tlsServerName": connection.tls_server_name,
+        "proxy": connection.proxy,
+        "user": connection.impersonation.user,
+        "groups": list(connection.impersonation.groups),
+    }

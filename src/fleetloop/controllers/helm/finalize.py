@@ -1,0 +1,85 @@
+"""What a deleted HelmRelease takes along, and what goes before a release moves. Flux: helm-notification-image.md 2.16, 2.5-9."""
+
+from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
+from fleetloop.controllers.helm import conditions
+from fleetloop.controllers.helm import release as options
+from fleetloop.controllers.helm.engine import Helm, HelmFailed
+from fleetloop.controllers.helm.failures import ActionFailed, ConnectionFailed
+from fleetloop.controllers.helm.tools import HelmTools
+from fleetloop.kube.client import Kube
+from fleetloop.kube.errors import NotFound
+from fleetloop.kube.objects import ObjectRef
+from fleetloop.runtime.clock import utc_now
+from fleetloop.runtime.conditions import mark
+from fleetloop.runtime.controller import Report
+
+
+def acting_as(release: HelmRelease, tools: HelmTools) -> Kube:
+    """Raises ConnectionFailed."""
+    if release.spec.kube_config is not None:
+        raise ConnectionFailed("spec.kubeConfig: remote clusters are not supported for HelmReleases in this version")
+    account = release.spec.service_account_name or tools.settings.common.default_service_account
+    if not account:
+        return tools.kube
+    return tools.kube.acting_as(f"system:serviceaccount:{release.namespace}:{account}")
+
+
+async def finalize(tools: HelmTools, release: HelmRelease, report: Report) -> None:
+    """Uninstalls what is on record, then the HelmChart goes; a suspended release leaves everything. Flux: 2.16."""
+    if release.spec.suspend:
+        return
+    draft = release.status
+    if draft.history and draft.storage_namespace and not await _account_is_gone(release, tools):
+        newest, kube = draft.history[0], acting_as(release, tools)
+        helm = Helm(
+            tools.engines,
+            kube.connection,
+            newest.name,
+            newest.namespace,
+            draft.storage_namespace,
+            tools.settings.digest_algorithm,
+            {},
+            "",
+            lambda _, args: tools.waits.answer(kube, args),
+        )
+        await uninstall(release, draft, report, helm)
+    if draft.helm_chart:
+        await delete_chart(tools.kube, draft.helm_chart)
+
+
+async def uninstall(release: HelmRelease, draft: HelmReleaseStatus, report: Report, helm: Helm) -> None:
+    """A release that is gone already is fine. Raises ActionFailed."""
+    arguments = options.uninstall_arguments(release)
+    try:
+        async with report.away():
+            outcome = await helm.act("helm.uninstall", arguments["seconds"], **arguments)
+        error = outcome.error
+    except HelmFailed as failure:
+        error = str(failure)
+    place = f"{helm.namespace}/{helm.name}"
+    if error and "already deleted" not in error:
+        message = f"Helm uninstall failed for release {place}: {error}"
+        _mark(draft, release, "False", "UninstallFailed", message)
+        report.event("Warning", "UninstallFailed", message)
+        raise ActionFailed("UninstallFailed", message)
+    message = f"Helm uninstall succeeded for release {place}"
+    _mark(draft, release, "False", "UninstallSucceeded", message)
+    report.event("Normal", "UninstallSucceeded", message)
+
+
+def _mark(draft: HelmReleaseStatus, release: HelmRelease, value: str, reason: str, message: str) -> None:
+    mark(draft, conditions.RELEASED, value, reason, message, generation=release.metadata.generation, now=utc_now())
+
+
+async def _account_is_gone(release: HelmRelease, tools: HelmTools) -> bool:
+    account = release.spec.service_account_name or tools.settings.common.default_service_account
+    return bool(account) and await tools.kube.find(ObjectRef("v1", "ServiceAccount", release.namespace, account)) is None
+
+
+async def delete_chart(kube: Kube, name: str) -> None:
+    """`name`: namespace/name of a HelmChart of ours."""
+    namespace, _, own = name.partition("/")
+    try:
+        await kube.delete(ObjectRef("source.toolkit.fluxcd.io/v1", "HelmChart", namespace, own))
+    except NotFound:
+        return

@@ -1,0 +1,61 @@
+"""What helm-controller can be told by flags. Flux: helm-notification-image.md 1.3, 2.15."""
+
+import argparse
+from dataclasses import dataclass
+
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+
+IDENTITY_GATE = "ObjectLevelWorkloadIdentity"
+GATES = {
+    "CacheSecretsAndConfigMaps": False,
+    "AllowDNSLookups": False,
+    "OOMWatch": False,
+    "DisableChartDigestTracking": False,
+    "AdditiveCELDependencyCheck": False,
+    "ExternalArtifact": False,
+    "DisableConfigWatchers": False,
+    "DirectSourceFetch": False,
+    "UseHelm3Defaults": False,
+    "CancelHealthCheckOnNewRevision": False,
+    "DefaultToRetryOnFailure": False,
+    IDENTITY_GATE: False,
+    "DetectDrift": False,
+    "CorrectDrift": False,
+    "AdoptLegacyReleases": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HelmSettings:
+    """`requeue_dependency` in seconds; `digest_algorithm` of snapshots."""
+
+    common: CommonSettings
+    requeue_dependency: float
+    digest_algorithm: str
+
+    def gate(self, name: str) -> bool:
+        return self.common.gates[name]
+
+
+def register(flags: Flags) -> None:
+    flags.duration("requeue-dependency", "30s")
+    flags.duration("graceful-shutdown-timeout", "600s")
+    flags.number("http-retry", 9)
+    flags.duration("http-timeout", "30s")
+    flags.text("default-kubeconfig-service-account")
+    flags.switch("insecure-kubeconfig-exec", False)
+    flags.switch("insecure-kubeconfig-tls", False)
+    flags.choice("snapshot-digest-algo", ("sha256", "sha384", "sha512"), "sha256")
+    flags.many("override-manager", "field manager whose fields are taken over")
+    flags.number("oom-watch-memory-threshold", 95)
+    flags.duration("oom-watch-interval", "500ms")
+    flags.text("oom-watch-max-memory-path")
+    flags.text("oom-watch-current-memory-path")
+
+
+def settings_of(found: argparse.Namespace) -> HelmSettings:
+    """Raises BadFlag."""
+    common = common_settings(found, GATES)
+    if found.default_kubeconfig_service_account and not common.gates[IDENTITY_GATE]:
+        raise BadFlag(f"invalid configuration: --default-kubeconfig-service-account needs the feature gate {IDENTITY_GATE}=true")
+    return HelmSettings(common, found.requeue_dependency, found.snapshot_digest_algo)

@@ -1,0 +1,152 @@
+"""helm-controller as a process against a real API server: installs, upgrades, tests, remedies, heals, removes."""
+
+import pytest
+
+from fleetloop.kube import ObjectRef
+from tests.e2e.helm.conftest import CONFIG_MAP, TEST_POD, VALUES, Space, chart, condition, snapshot
+
+pytestmark = pytest.mark.asyncio(loop_scope="package")
+
+STUCK = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: stuck}\nspec: {progressDeadlineSeconds: 1, replicas: 1, " + (
+    "selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {nodeSelector: {no: where}, "
+    "containers: [{name: x, image: x}]}}}\n"
+)
+
+
+async def test_installed_and_reported(space: Space) -> None:
+    """The whole status, as readers of the Flux API know it (HN2: the digest is part of the version)."""
+    version = await space.publish(chart())
+    await space.install()
+    live = await space.ready()
+    status, newest = live["status"], snapshot(live)
+    assert (newest["chartName"], newest["chartVersion"], newest["status"]) == ("web", version, "deployed")
+    assert (newest["name"], newest["namespace"], newest["version"], newest["action"]) == ("app", space.name, 1, "install")
+    assert (newest["apiVersion"], newest["appVersion"]) == ("v2", "9")
+    assert newest["digest"].startswith("sha256:")
+    message = f"Helm install succeeded for release {space.name}/app.v1 with chart web@{version}"
+    for kind in ("Ready", "Released"):
+        assert (condition(live, kind)["reason"], condition(live, kind)["message"]) == ("InstallSucceeded", message)
+    assert status["observedGeneration"] == live["metadata"]["generation"]
+    assert status["lastAttemptedReleaseAction"] == "install"
+    assert status["lastAttemptedRevision"] == version
+    assert status["storageNamespace"] == space.name
+    ids = {entry["id"] for entry in status["inventory"]["entries"]}
+    assert ids == {f"{space.name}_app-settings__ConfigMap", f"{space.name}_app-web_apps_Deployment"}
+    applied = await space.kube.get(space.config_map())
+    labels = applied["metadata"]["labels"]
+    assert labels["helm.toolkit.fluxcd.io/name"] == "app"
+    assert labels["app.kubernetes.io/managed-by"] == "Helm"
+    assert {(e["manager"], e["operation"]) for e in applied["metadata"]["managedFields"]} == {("helm-controller", "Apply")}
+    assert ("Normal", "InstallSucceeded", message) in await space.events()
+
+
+async def test_values_and_a_new_chart_are_upgrades(space: Space) -> None:
+    await space.publish(chart())
+    await space.install(values={"greeting": "one"})
+    await space.ready(version=1)
+    assert (await space.kube.get(space.config_map()))["data"] == {"greeting": "one"}
+    await space.install(values={"greeting": "two"})
+    await space.ready(version=2, action="upgrade")
+    assert (await space.kube.get(space.config_map()))["data"] == {"greeting": "two"}
+    await space.publish(chart("1.1.0"), "1.1.0")
+    live = await space.ready(version=3)
+    assert condition(live, "Ready")["reason"] == "UpgradeSucceeded"
+
+
+async def test_values_from_config_maps_and_secrets(space: Space) -> None:
+    await space.publish(chart())
+    data = {"values.yaml": "greeting: config\nreplicas: 0\n"}
+    await space.kube.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "v", "namespace": space.name}, "data": data}
+    )
+    await space.install(valuesFrom=[{"kind": "ConfigMap", "name": "v"}, {"kind": "Secret", "name": "none", "optional": True}])
+    await space.ready()
+    assert (await space.kube.get(space.config_map()))["data"] == {"greeting": "config"}
+    await space.install(valuesFrom=[{"kind": "Secret", "name": "none"}])
+    live = await space.failed("ValuesError")
+    expected = f"could not resolve Secret chart values reference '{space.name}/none' with key 'values.yaml': "
+    assert condition(live, "Ready")["message"].startswith(expected)
+
+
+async def test_a_failed_install_without_retries_is_terminal_hn6(space: Space) -> None:
+    """HN6: it stalls, and a new chart has its try again."""
+    await space.publish(chart(templates={"stuck.yaml": STUCK}))
+    await space.install(timeout="5s")
+    live = await space.failed("RetriesExceeded", "Stalled")
+    assert condition(live, "Ready")["reason"] == "InstallFailed"
+    assert condition(live, "Ready")["message"].startswith(f"Helm install failed for release {space.name}/app with chart web@")
+    assert (live["status"]["installFailures"], snapshot(live)["status"]) == (1, "failed")
+    await space.publish(chart("1.0.1"), "1.0.1")
+    live = await space.ready(chartVersion=(await space.publish(chart("1.0.1"), "1.0.1")))
+    assert condition(live, "Stalled") == {}
+
+
+async def test_a_template_error_is_tried_again_hn7(space: Space) -> None:
+    """HN7: nothing was written to Helm's storage, so no failure counts and nothing stalls."""
+    await space.publish(chart(templates={"bad.yaml": "a: {{ .Values.none.such }}\n"}))
+    await space.install()
+    live = await space.failed("InstallFailed")
+    assert "installFailures" not in live["status"]
+    assert condition(live, "Stalled") == {}
+    assert condition(live, "Reconciling")["reason"] == "ProgressingWithRetry"
+
+
+async def test_a_failed_upgrade_rolls_back_and_the_next_good_one_recovers(space: Space) -> None:
+    await space.publish(chart())
+    await space.install(upgrade={"remediation": {"retries": 1}, "timeout": "5s"})
+    await space.ready(version=1)
+    await space.publish(chart("1.1.0", {"stuck.yaml": STUCK, "settings.yaml": CONFIG_MAP}), "1.1.0")
+    live = await space.failed("RetriesExceeded", "Stalled")
+    assert condition(live, "Remediated")["reason"] == "RollbackSucceeded"
+    assert condition(live, "Ready")["status"] == "False"
+    assert await space.kube.find(ObjectRef("apps/v1", "Deployment", space.name, "stuck")) is None
+    assert await space.kube.find(ObjectRef("apps/v1", "Deployment", space.name, "app-web"))
+    version = await space.publish(chart("1.2.0"), "1.2.0")
+    await space.ready(chartVersion=version)
+
+
+async def test_tests_run_after_the_release(space: Space) -> None:
+    templates = {"settings.yaml": CONFIG_MAP, "test.yaml": TEST_POD}
+    await space.publish(chart(templates=templates))
+    await space.install(test={"enable": True})
+    live = await space.ready()
+    assert condition(live, "TestSuccess")["reason"] == "TestSucceeded"
+    assert condition(live, "TestSuccess")["message"].endswith(": 1 test hook completed successfully")
+    assert snapshot(live)["testHooks"]["app-test"]["phase"] == "Succeeded"
+    await space.install(test={"enable": True}, values={"failTest": "true"})
+    live = await space.failed("TestFailed")
+    assert snapshot(live)["testHooks"]["app-test"]["phase"] == "Failed"
+
+
+async def test_drift_is_put_back(space: Space) -> None:
+    await space.publish(chart())
+    await space.install(driftDetection={"mode": "enabled"})
+    await space.ready()
+    await space.kube.patch(space.config_map(), {"data": {"greeting": "foreign"}}, field_manager="kubectl-edit")
+    await space.kube.patch(space.release, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "now"}}})
+    await space.until(space.config_map(), lambda live: live["data"] == {"greeting": "hello"})
+    await space.until(space.release, lambda live: condition(live, "Drifted").get("reason") == "NoDriftDetected")
+    assert any(reason == "DriftCorrected" for _, reason, _ in await space.events())
+
+
+async def test_a_release_killed_in_the_middle_is_healed(space: Space) -> None:
+    """Nobody unlocks it by hand: the next process does."""
+    await space.publish(chart(templates={"stuck.yaml": STUCK.replace("progressDeadlineSeconds: 1, ", "")}))
+    await space.install(timeout="5m")
+    secret = ObjectRef("v1", "Secret", space.name, "sh.helm.release.v1.app.v1")
+    await space.until(secret, lambda live: live["metadata"]["labels"]["status"] == "pending-install")
+    await space.world.controller.kill()
+    await space.publish(chart("1.0.1"), "1.0.1")
+    await space.world.controller.start()
+    live = await space.ready(status="deployed")
+    assert snapshot(live)["version"] == 2
+
+
+async def test_deletion_uninstalls(space: Space) -> None:
+    await space.publish(chart(values=VALUES))
+    await space.install()
+    await space.ready()
+    await space.kube.delete(space.release)
+    await space.until_gone(space.release)
+    assert await space.kube.find(space.config_map()) is None
+    assert await space.kube.find(ObjectRef("v1", "Secret", space.name, "sh.helm.release.v1.app.v1")) is None
