@@ -20,7 +20,10 @@ class ArtifactServer:
         self._archives: dict[str, bytes] = {}
 
     def serve(self, files: Mapping[str, str], revision: str) -> dict[str, Any]:
-        archive = archive_of(files)
+        return self.serve_archive(archive_of(files), revision)
+
+    def serve_archive(self, archive: bytes, revision: str) -> dict[str, Any]:
+        """Any bytes, whatever they are."""
         digest = hashlib.sha256(archive).hexdigest()
         self._archives[digest] = archive
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -12,12 +12,15 @@ import (
 	"fleetloop.dev/engine/internal/depth"
 )
 
-// header is what every object must have.
+// header is what every object must have, and what may be there and is read by us.
 type header struct {
-	APIVersion string
-	Kind       string
-	Name       string
-	Items      []json.RawMessage
+	APIVersion  string
+	Kind        string
+	Name        string
+	Namespace   string
+	Labels      map[string]json.RawMessage
+	Annotations map[string]json.RawMessage
+	Items       []json.RawMessage
 }
 
 // UnmarshalJSON takes fields as the API server does, by their exact names; `apiversion` is none.
@@ -34,7 +37,8 @@ func (h *header) UnmarshalJSON(content []byte) error {
 	for _, field := range []struct {
 		raw  json.RawMessage
 		into any
-	}{{fields["apiVersion"], &h.APIVersion}, {fields["kind"], &h.Kind}, {metadata["name"], &h.Name}, {fields["items"], &h.Items}} {
+	}{{fields["apiVersion"], &h.APIVersion}, {fields["kind"], &h.Kind}, {metadata["name"], &h.Name}, {metadata["namespace"], &h.Namespace},
+		{metadata["labels"], &h.Labels}, {metadata["annotations"], &h.Annotations}, {fields["items"], &h.Items}} {
 		if field.raw == nil {
 			continue
 		}

@@ -14,6 +14,8 @@ _UNITS = {
 }
 _PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)", re.ASCII)
 _LONGEST = 2**63 - 1  # nanoseconds
+_LONGEST_DIGITS = 19
+_SHOWN = 100  # characters of a text that is wrong
 
 
 class InvalidDuration(ValueError):
@@ -26,26 +28,28 @@ def seconds_of(text: str) -> float:
     if unsigned == "0":
         return 0.0
     if not unsigned:
-        raise InvalidDuration(f'time: invalid duration "{text}"')
+        raise InvalidDuration(f'time: invalid duration "{text[:_SHOWN]}"')
     nanoseconds, position = 0, 0
     while position < len(unsigned):
         part = _PART.match(unsigned, position)
         if part is None or not (part[1] or part[2]):
-            raise InvalidDuration(f'time: invalid duration "{text}"')
+            raise InvalidDuration(f'time: invalid duration "{text[:_SHOWN]}"')
         nanoseconds += _nanoseconds(part[1], part[2] or "", part[3], text)
         position = part.end()
     if nanoseconds > _LONGEST:
-        raise InvalidDuration(f'time: invalid duration "{text}"')
+        raise InvalidDuration(f'time: invalid duration "{text[:_SHOWN]}"')
     return (-nanoseconds if text[0] == "-" else nanoseconds) / 1e9
 
 
 def _nanoseconds(whole: str, fraction: str, unit: str, text: str) -> int:
     if not unit:
-        raise InvalidDuration(f'time: missing unit in duration "{text}"')
+        raise InvalidDuration(f'time: missing unit in duration "{text[:_SHOWN]}"')
     if unit not in _UNITS:
-        raise InvalidDuration(f'time: unknown unit "{unit}" in duration "{text}"')
+        raise InvalidDuration(f'time: unknown unit "{unit}" in duration "{text[:_SHOWN]}"')
+    if len(whole.lstrip("0")) > _LONGEST_DIGITS:
+        raise InvalidDuration(f'time: invalid duration "{text[:_SHOWN]}"')
     digits = fraction[:18].ljust(18, "0")  # more than a nanosecond of an hour can tell apart
-    return int(whole or "0") * _UNITS[unit] + int(digits) * _UNITS[unit] // 10**18
+    return int(whole.lstrip("0") or "0") * _UNITS[unit] + int(digits) * _UNITS[unit] // 10**18
 
 
 def duration_text(seconds: float) -> str:

@@ -7,10 +7,14 @@ from fleetloop.build.errors import BuildError
 from fleetloop.engine import EngineError, EngineGone, Engines, EngineTimeout, Family
 
 
-async def call(engines: Engines, family: Family, verb: str, timeout: float, args: Mapping[str, Any], step: str) -> Any:
-    """The verb's result. Raises BuildError; `step` begins the message where the verb itself cannot say anything."""
+async def call(
+    engines: Engines, family: Family, verb: str, timeout: float, args: Mapping[str, Any], step: str, owner: str = ""
+) -> Any:
+    """The verb's result. Raises BuildError; `step` begins the message where the verb itself cannot say anything.
+
+    `owner`: see engine.shares."""
     try:
-        return await engines.call_surely(family, verb, timeout, **args)
+        return await engines.call_surely(family, verb, timeout, owner, **args)
     except EngineTimeout as late:
         raise BuildError(f"{step}: no result within {timeout:g} s") from late
     except EngineGone as gone:

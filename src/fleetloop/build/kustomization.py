@@ -52,6 +52,7 @@ class BuildRequest:
     `variables`: see `variables_of`; without any, expressions stay as they are, unless `substitute_always`
     (substituteStrategy Always). `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
     `for_show`: nobody applies the objects, so that Secrets may stay encrypted. `source`: the digest of the tree, if known.
+    `owner`: for whom it is built, the namespace; one owner's builds do not bar the others' (engine.shares).
     """
 
     path: str = ""
@@ -64,6 +65,7 @@ class BuildRequest:
     allow_remote_bases: bool = True
     for_show: bool = False
     source: str = ""
+    owner: str = ""
     timeout: float = 60.0
     limits: Limits = Limits()
 
@@ -125,14 +127,14 @@ async def emit_yaml(objects: list[Manifest], request: BuildRequest, engines: Eng
 async def _encrypted_files(tree: Path, request: BuildRequest, engines: Engines) -> list[dict[str, str]]:
     args = {"root": str(tree), "path": request.path, "settings": request.settings}
     step = "error decrypting sources"
-    result = await call(engines, request.family, "kustomize.secrets", request.step_timeout, args, step)
+    result = await call(engines, request.family, "kustomize.secrets", request.step_timeout, args, step, request.owner)
     files: list[dict[str, str]] = result["files"]
     return files
 
 
 async def _plain(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None) -> Built:
     """Tried without remote bases first where the result may be kept: what comes from elsewhere is not named by the source."""
-    if cache is None or not request.source:
+    if cache is None or not request.source or engines.is_apart(request.owner):  # nobody shall wait for one who waits its turn
         return await _kustomize(tree, request, {}, engines)
     inputs = [request.source, request.path, request.settings, request.step_timeout, asdict(request.limits)]
     key = hashlib.blake2b(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS), digest_size=32).digest()
@@ -162,13 +164,15 @@ async def _kustomize(
         "maxObjects": request.limits.objects,
         "maxBytes": request.limits.bytes,
     }
-    result = await call(engines, request.family, "kustomize.build", request.step_timeout, args, "kustomize build failed")
+    result = await call(
+        engines, request.family, "kustomize.build", request.step_timeout, args, "kustomize build failed", request.owner
+    )
     return Built(result["objects"], result["files"])
 
 
 async def _substitute(objects: list[Manifest], request: BuildRequest, engines: Engines) -> list[Manifest]:
     check_names(request.variables, objects)
     args = {"objects": objects, "variables": request.variables, "strict": request.strict}
-    result = await call(engines, request.family, "substitute", request.step_timeout, args, "post build failed")
+    result = await call(engines, request.family, "substitute", request.step_timeout, args, "post build failed", request.owner)
     substituted: list[Manifest] = result["objects"]
     return substituted

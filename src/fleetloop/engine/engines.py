@@ -1,17 +1,24 @@
 """The engine processes of one program of ours: each started on first need, ended when idle, started again when it died."""
 
 import asyncio
+import contextlib
+import dataclasses
+import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from fleetloop.engine.client import Answer, Engine
-from fleetloop.engine.errors import EngineGone, EngineKilled
+from fleetloop.engine.errors import EngineGone, EngineKilled, EngineTimeout
 from fleetloop.engine.programs import EngineSettings, Family, command_of, environment_of
+from fleetloop.engine.shares import Shares
 
 # Seconds before a call is tried again whose own process was killed. Not for ever: the kernel kills for want of memory too.
 PAUSES_WHEN_KILLED = (0.1, 0.5, 2.0)
+ALONE = 2  # processes for one call at a time, beside the common one: what they may use together fits into a container of 1 GiB
+NICENESS = 10
 
 
 class Engines:
@@ -27,6 +34,8 @@ class Engines:
         self._starting = {family: asyncio.Lock() for family in Family}
         self._idle: dict[Family, asyncio.TimerHandle] = {}
         self._private: set[Engine] = set()
+        self._shares = Shares()
+        self._alone = asyncio.Semaphore(ALONE)
         self._scratch = tempfile.TemporaryDirectory(prefix="fleetloop-engine-", ignore_cleanup_errors=True)
 
     async def __aenter__(self) -> Self:
@@ -52,31 +61,53 @@ class Engines:
         finally:
             self._watch_idleness(family)
 
-    async def call_surely(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
+    async def call_surely(self, family: Family, verb: str, timeout: float, owner: str = "", **args: object) -> Any:
         """As `call`, outliving the death of its process: when a process dies all its calls fail, and one may be to blame.
 
         Each is tried again alone, so that the guilty one fails by itself. A signal from outside is nobody's fault: the call
-        is tried again too. `timeout` is for each try.
+        is tried again too. `timeout` is for each try. `owner`: whose call it is (see `shares`); after one that used up its time
+        or died by itself, an owner's calls run alone for a while, one at a time and below the others.
         """
-        try:
-            return await self.call(family, verb, timeout, None, **args)
-        except EngineGone:
-            for pause in PAUSES_WHEN_KILLED:
-                try:
-                    return await self.call_alone(family, verb, timeout, **args)
-                except EngineKilled:
-                    await asyncio.sleep(pause)
-            return await self.call_alone(family, verb, timeout, **args)
+        if not self._shares.is_apart(owner):
+            try:
+                async with self._shares.common(owner):
+                    return await self.call(family, verb, timeout, None, **args)
+            except EngineTimeout:
+                self._shares.blame(owner)
+                raise
+            except EngineGone:
+                pass
+        async with self._shares.alone(owner), self._alone:
+            try:
+                return await self._call_alone_surely(family, verb, timeout, args)
+            except (EngineTimeout, EngineGone):
+                self._shares.blame(owner)
+                raise
 
     async def call_alone(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
         """As `call`, in a process of its own: for what was in flight when a process died, innocent or not."""
-        engine = await self._start(family)
+        settings = dataclasses.replace(self._settings, memory=min(self._settings.memory, self._settings.memory_alone))
+        engine = await self._start(family, settings)
         self._private.add(engine)
+        with contextlib.suppress(OSError):  # it has ended, or the system forbids it
+            os.setpriority(os.PRIO_PGRP, engine.pid, NICENESS)
         try:
             return await engine.call(verb, timeout, None, **args)
         finally:
             self._private.discard(engine)
             engine.kill("the engine was stopped")
+
+    async def _call_alone_surely(self, family: Family, verb: str, timeout: float, args: Mapping[str, object]) -> Any:
+        for pause in PAUSES_WHEN_KILLED:
+            try:
+                return await self.call_alone(family, verb, timeout, **args)
+            except EngineKilled:
+                await asyncio.sleep(pause)
+        return await self.call_alone(family, verb, timeout, **args)
+
+    def is_apart(self, owner: str) -> bool:
+        """Whether calls of this owner run alone for now."""
+        return self._shares.is_apart(owner)
 
     def pid_of(self, family: Family) -> int | None:
         """The process of a family, if one runs. For tests and metrics."""
@@ -87,14 +118,14 @@ class Engines:
         async with self._starting[family]:
             engine = self._running.get(family)
             if engine is None or not engine.is_usable:
-                engine = self._running[family] = await self._start(family)
+                engine = self._running[family] = await self._start(family, self._settings)
             return engine
 
-    async def _start(self, family: Family) -> Engine:
-        command = command_of(family, self._settings)
-        environment = environment_of(family, self._settings, Path(self._scratch.name))
+    async def _start(self, family: Family, settings: EngineSettings) -> Engine:
+        command = command_of(family, settings)
+        environment = environment_of(family, settings, Path(self._scratch.name))
         try:
-            engine = await Engine.start(command, environment, self._settings.in_flight, self._settings.grace)
+            engine = await Engine.start(command, environment, settings.in_flight, settings.grace)
         except OSError as error:
             raise EngineGone(f"the engine could not be started: {error}") from error
         self._tasks.create_task(engine.run(), name=f"engine {family}")

@@ -17,26 +17,34 @@ class Family(StrEnum):
 
     BUILD = "build"  # kustomize, substitution, CEL, semver, YAML; no network
     REMOTE = "remote"  # the same program with network and git, for remote bases
+    HELM = "helm"  # charts and releases; network to API servers alone
     SOPS = "sops"  # network for key services alone
 
 
 PROGRAMS = {
     Family.BUILD: "fleetloop-engine-build",
     Family.REMOTE: "fleetloop-engine-build",
+    Family.HELM: "fleetloop-engine-helm",
     Family.SOPS: "fleetloop-engine-sops",
 }
-PARALLEL = {Family.SOPS: 256}  # verbs at a time that mostly wait for key services
+PARALLEL = {
+    Family.BUILD: 12,  # three owners' shares (shares.py), more than cores, so that slow ones do not bar the rest
+    Family.REMOTE: 12,
+    Family.SOPS: 256,  # verbs that mostly wait for key services
+}
 
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """`memory` in MiB a process, `grace` seconds for a cancelled verb to end, `idle` seconds to a needless process's end.
+    """`memory` in MiB a process (`memory_alone`: of one for a single call), `grace` seconds for a cancelled verb to end, `idle`
+    seconds to a needless process's end.
 
     `environment`: PATH, proxies, certificate files. It reaches the REMOTE family; SOPS gets it without PATH.
     """
 
-    memory: int = 512
-    parallel: int = 0  # verbs at a time in a process; 0: the program's choice, by cores
+    memory: int = 384
+    memory_alone: int = 256
+    parallel: int = 0  # verbs at a time in a process; 0: PARALLEL, else the program's choice, by cores
     in_flight: int = 256  # calls of a process at a time; more wait here
     grace: float = 5.0
     idle: float = 300.0

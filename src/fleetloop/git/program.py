@@ -47,9 +47,9 @@ class Git:
     temp: Path | None = None
     protocols: tuple[str, ...] = PROTOCOLS
     ssh: SshAlgorithms = OPENSSH_CHOICE
-    max_pack_bytes: int = 4 << 30
-    max_tree_bytes: int = 4 << 30
-    max_tree_files: int = 500_000
+    max_pack_bytes: int = 1 << 30
+    max_tree_bytes: int = 2 << 30
+    max_tree_files: int = 250_000
     max_output_bytes: int = 64 << 20
 
     @classmethod

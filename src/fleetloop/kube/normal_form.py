@@ -5,6 +5,7 @@ Flux: source-kustomize.md 8.7.
 
 import base64
 import binascii
+from typing import Any, TypeGuard
 
 from fleetloop.kube.objects import Manifest
 from fleetloop.kube.pointers import Absent, value_at, without
@@ -20,11 +21,26 @@ def normalized(manifest: Manifest) -> Manifest:
     if manifest["kind"] == "CustomResourceDefinition":
         return _without_placeholder(manifest)
     manifest.pop("status", None)
-    if manifest["kind"] == "Secret" and manifest["apiVersion"] == "v1" and manifest.get("stringData"):
-        texts = manifest.pop("stringData")
-        encoded = {key: base64.b64encode(str(text).encode()).decode() for key, text in texts.items()}
+    texts = manifest.get("stringData")
+    if (
+        manifest["kind"] == "Secret"
+        and manifest["apiVersion"] == "v1"
+        and _are_texts(texts)
+        and _is_mapping(manifest.get("data"))
+    ):
+        del manifest["stringData"]
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
         manifest["data"] = (manifest.get("data") or {}) | encoded
     return manifest
+
+
+def _are_texts(value: Any) -> TypeGuard[dict[str, str]]:
+    """Else it is the server's to refuse."""
+    return isinstance(value, dict) and bool(value) and all(isinstance(text, str) for text in value.values())
+
+
+def _is_mapping(value: Any) -> bool:
+    return value is None or isinstance(value, dict)
 
 
 def _without_placeholder(definition: Manifest) -> Manifest:

@@ -9,12 +9,13 @@ import copy
 import datetime
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from fleetloop.api import names
+from fleetloop.api.durations import InvalidDuration
 from fleetloop.api.kinds import Kind
 from fleetloop.api.meta import Key, Object, Status
 from fleetloop.kube.cache import Cache
@@ -28,8 +29,9 @@ from fleetloop.runtime.events import Fact, Recorder
 from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.log import bound_contextvars, logger
 from fleetloop.runtime.metrics import Metrics
-from fleetloop.runtime.outcome import Done, Failure, Outcome, PassEnd, Retry, Severity, Waiting, pass_end
+from fleetloop.runtime.outcome import BadSpec, Done, Failure, Outcome, PassEnd, Retry, Severity, Waiting, pass_end
 from fleetloop.runtime.queue import WorkQueue
+from fleetloop.runtime.slots import Slot, Slots
 from fleetloop.runtime.status import ref_of_object, save_status
 
 EVENT_LIFETIME = 3300.0  # seconds: the API server forgets an event after an hour
@@ -74,19 +76,14 @@ class LoopSettings:
 class Report:
     """A pass's mouth: progress that others may see while it runs, events, and that it only waits."""
 
-    def __init__(self, save: Callable[[], Awaitable[None]], emit: Callable[[Fact], None], slots: asyncio.Semaphore) -> None:
+    def __init__(self, save: Callable[[], Awaitable[None]], emit: Callable[[Fact], None], slot: Slot) -> None:
         self._save = save
         self._emit = emit
-        self._slots = slots
+        self._slot = slot
 
-    @asynccontextmanager
-    async def away(self) -> AsyncIterator[None]:
+    def away(self) -> AbstractAsyncContextManager[None]:
         """The world is awaited: the worker's slot is another pass's meanwhile. The object itself stays ours."""
-        self._slots.release()
-        try:
-            yield
-        finally:
-            await self._slots.acquire()
+        return self._slot.away()
 
     async def progress(self) -> None:
         """Saves the draft as it is now. Each is a request: only for what lasts and for what is new."""
@@ -129,7 +126,7 @@ class Controller(Generic[T]):
         self._also = also
         self._failures: dict[Key, int] = {}
         self._event_stored: dict[Key, float] = {}
-        self._slots = asyncio.Semaphore(settings.workers)
+        self._slots = Slots(settings.workers, self.queue.bar, self.queue.admit)
         self._unsaved: dict[Key, Status] = {}  # of passes that have begun to wait, until a save succeeds
         self.cache: Cache[T] = Cache(
             kube,
@@ -146,7 +143,7 @@ class Controller(Generic[T]):
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cache.run())
             while True:
-                await self._slots.acquire()
+                await self._slots.take()
                 group.create_task(self._work(await self.queue.next()))
 
     def enqueue(self, key: Key) -> None:
@@ -178,14 +175,14 @@ class Controller(Generic[T]):
     async def _work(self, key: Key) -> None:
         """One pass; the slot was taken for it."""
         try:
-            if obj := self.cache.get(key.namespace, key.name):
-                with bound_contextvars(**self._log_keys(key)):
-                    started = time.monotonic()
-                    end = await self._guarded_pass(obj)
-                    self._measure(key, end, time.monotonic() - started)
+            async with self._slots.used_by(key.namespace) as slot:
+                if obj := self.cache.get(key.namespace, key.name):
+                    with bound_contextvars(**self._log_keys(key)):
+                        started = time.monotonic()
+                        end = await self._guarded_pass(obj, slot)
+                        self._measure(key, end, time.monotonic() - started)
         finally:
             self.queue.done(key)
-            self._slots.release()
 
     def _measure(self, key: Key, end: PassEnd, seconds: float) -> None:
         self._loop_metrics.passed(end, seconds)
@@ -203,10 +200,10 @@ class Controller(Generic[T]):
             "reconcileID": str(uuid.uuid4()),
         }
 
-    async def _guarded_pass(self, obj: T) -> PassEnd:
+    async def _guarded_pass(self, obj: T, slot: Slot) -> PassEnd:
         """The one place that catches everything: a bug, or an API server that is away, becomes back-off."""
         try:
-            return await self._pass(obj)
+            return await self._pass(obj, slot)
         except NotFound as error:
             if not self.cache.get(obj.namespace, obj.name):
                 return "success"
@@ -221,14 +218,14 @@ class Controller(Generic[T]):
             return "bug"
         return "error"
 
-    async def _pass(self, obj: T) -> PassEnd:
+    async def _pass(self, obj: T, slot: Slot) -> PassEnd:
         unsaved = self._unsaved.get(obj.key)
         draft: Status = copy.copy(obj.status)  # type: ignore[attr-defined]  # every kind with a loop has a status
         if unsaved:
             unsaved.conditions = merged(draft, unsaved, self._reconciler.owned_conditions)
             draft = unsaved
         requested = obj.metadata.annotations.get(names.REQUESTED_AT, "")
-        report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact), self._slots)
+        report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact), slot)
         if obj.metadata.deletion_timestamp:
             return await self._finalize(obj, report)
         if self._settings.finalizer and self._settings.finalizer not in obj.metadata.finalizers:
@@ -254,6 +251,8 @@ class Controller(Generic[T]):
             return await self._reconciler.reconcile(obj, draft, report)
         except Failure as failure:
             return failure
+        except InvalidDuration as error:  # the schema's pattern lets through what is too long for anybody
+            return BadSpec(f"spec: {error}")
 
     def _follow(self, obj: T, result: Outcome | Failure, report: Report) -> None:
         """What comes after a settled pass: the event, the log line, the next time."""

@@ -98,3 +98,9 @@ def pass_end(result: Outcome | Failure) -> PassEnd:
             return "success"
         case _:
             return "requeue_after"
+
+
+class BadSpec(Failure):
+    """A field that nobody can act on; only a change of the object helps."""
+
+    retry = Retry.NEVER

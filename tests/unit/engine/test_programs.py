@@ -35,7 +35,7 @@ def test_the_sops_family_knows_proxies_and_certificates_alone(settings: EngineSe
 
 
 def test_limits_are_arguments(settings: EngineSettings) -> None:
-    assert command_of(Family.BUILD, settings)[1:] == ["-memory=64"]
+    assert command_of(Family.BUILD, settings)[1:] == ["-memory=64", "-parallel=12"]
 
 
 def test_a_program_that_is_not_built_says_what_to_do(tmp_path: Path) -> None:

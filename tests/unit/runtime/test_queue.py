@@ -58,3 +58,25 @@ async def test_forgetting_stops_the_timer() -> None:
     queue.add_after(B, 0.02)
     assert await take(queue) == B
     assert len(queue) == 0
+
+
+async def test_namespaces_take_turns() -> None:
+    """A tenant with a thousand objects does not keep another's only one waiting."""
+    queue = WorkQueue()
+    for number in range(1000):
+        queue.add(Key("K", "many", str(number)))
+    queue.add(Key("K", "one", "x"))
+    queue.add(Key("K", "two", "x"))
+    assert [(await take(queue)).namespace for _ in range(3)] == ["many", "one", "two"]
+    for number in range(1, 1000):
+        assert (await take(queue)).name == str(number)  # its own order is kept
+
+
+async def test_keys_of_a_barred_namespace_wait() -> None:
+    queue = WorkQueue()
+    queue.add(A)
+    queue.bar("n")
+    queue.add(Key("K", "m", "c"))
+    assert (await take(queue)).namespace == "m"
+    queue.admit("n")
+    assert await take(queue) == A

@@ -30,6 +30,10 @@ class AccessDenied(Failure):
     reason, retry = "AccessDenied", Retry.NEVER
 
 
+class BadAccount(Failure):
+    reason, retry = "ReconciliationFailed", Retry.NEVER
+
+
 class BadExpression(Failure):
     reason, retry = "InvalidCELExpression", Retry.NEVER
 

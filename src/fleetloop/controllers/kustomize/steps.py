@@ -4,22 +4,27 @@ Variables are read with the controller's identity from the object's own namespac
 """
 
 import base64
+import re
 
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.build import variables_of
 from fleetloop.controllers.kustomize.configs import Reader
-from fleetloop.controllers.kustomize.failures import BuildFailed
+from fleetloop.controllers.kustomize.failures import BadAccount, BuildFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
 
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+
 
 def user_of(kustomization: Kustomization, settings: KustomizeSettings) -> str:
     """The user everything of this object is done as, here and on a remote cluster: its service account, else the default one;
-    "" for the connection's own."""
+    "" for the connection's own. Raises BadAccount: a name goes into a header."""
     account = kustomization.spec.service_account_name or settings.common.default_service_account
+    if account and not _NAME.fullmatch(account):
+        raise BadAccount(f"spec.serviceAccountName {account[:100]!r} is no name that a service account can have")
     return f"system:serviceaccount:{kustomization.namespace}:{account}" if account else ""
 
 

@@ -275,6 +275,7 @@ class Wiring:
             allow_remote_bases=not self._settings.no_remote_bases,
             timeout=timeout,
             source=source.artifact.digest,
+            owner=ks.namespace,
         )
         try:
             built = await build_with_files(tree, request, self._engines, self._builds)
