@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import gc
 import signal
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import aiohttp
@@ -21,6 +23,7 @@ from fleetloop.runtime.lease import LeaderLease, LeaseSettings, lease_name
 from fleetloop.runtime.log import configure, logger
 from fleetloop.runtime.metrics import Metrics
 from fleetloop.runtime.probes import metrics_app, probe_app, serving
+from fleetloop.runtime.scratch import scratch_folder
 from fleetloop.runtime.service_map import http_session
 from fleetloop.runtime.settings import CommonSettings, Place
 
@@ -61,13 +64,25 @@ async def run_process(
     configure(settings.log_level, settings.log_encoding)
     gc.set_threshold(100_000, 50, 100)  # decoding makes many objects that are no garbage
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series for each series, which nobody reads
-    with _ends_on_signals():
+    with _ends_on_signals(), _temporary_files_in_scratch():
         try:
             async with _tools(component, version, settings, place, environment) as tools:
                 logger().info("starting manager", version=version)
                 await _as_leader(component, tools, body)
         except asyncio.CancelledError:
             logger().info("stopped")
+
+
+@contextlib.contextmanager
+def _temporary_files_in_scratch() -> Iterator[None]:
+    """For everything in this process, libraries too; nothing is served yet that could be blocked."""
+    before = tempfile.tempdir
+    with scratch_folder(Path(tempfile.gettempdir())) as folder:
+        tempfile.tempdir = str(folder)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 @contextlib.contextmanager

@@ -39,15 +39,16 @@ class Killer:
             self.kills += 1
 
 
-async def kill_engines(controller_pid: Callable[[], int], wanted: int, dice: random.Random, done: Callable[[], bool]) -> int:
-    """Kills engine processes of the controller while it works; gives how many died. Stops early when `done`."""
+async def kill_engines(following: Following, controller_pid: Callable[[], int], wanted: int, dice: random.Random) -> int:
+    """Kills an engine process of the controller, any of those that run, after each few changes; gives how many died."""
     kills = 0
-    while kills < wanted and not done():
+    while kills < wanted:
+        target = following.news["Kustomization"] + dice.randint(1, 4)
+        await following.until(lambda target=target: following.news["Kustomization"] >= target, NEXT_REVISION)  # type: ignore[misc]
         if engines := engines_of(controller_pid()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(dice.choice(engines), signal.SIGKILL)
                 kills += 1
-        await asyncio.sleep(dice.uniform(0.02, 0.3))  # a process that begins to work gives no event
     return kills
 
 

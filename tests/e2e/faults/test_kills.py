@@ -28,17 +28,15 @@ async def test_kustomize_controller_killed(tmp_path: Path, size: Size) -> None:
 async def test_engines_killed(tmp_path: Path, size: Size) -> None:
     """Build and SOPS engines: only calls in flight are tried again, and no Kustomization reports a failure."""
     async with settled(tmp_path, size, sources=2) as (place, fleet):
-        finished, kills = asyncio.Event(), 0
 
         def pid() -> int:
             assert place.kustomize.process
             return place.kustomize.process.pid
 
         async with asyncio.TaskGroup() as group:
-            killing = group.create_task(kill_engines(pid, size.kills, random.Random(size.seed), finished.is_set))
+            killing = group.create_task(kill_engines(place.following, pid, size.kills, random.Random(size.seed)))
             await through_revisions(place, fleet, killing.done, 3)
-            kills = await killing
-        print(f"\n{kills} engines killed, {place.pushed} revisions; failures: {dict(place.following.failures)}")
+        print(f"\n{killing.result()} engines killed, {place.pushed} revisions; failures: {dict(place.following.failures)}")
         failures = {reason for reason in place.following.failures if "DependencyNotReady" not in reason}
         assert failures <= {"Kustomization ArtifactFailed"}, place.following.messages
         assert "ended by a bug" not in (place.kustomize.folder / "log").read_text()

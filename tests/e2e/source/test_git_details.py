@@ -260,7 +260,7 @@ async def test_a_full_disk(tenant: Tenant) -> None:
         assert condition(obj, "StorageOperationFailed")["status"] == "True"
         assert condition(obj, "Ready")["message"] == "unable to archive artifact to storage: File too large"
         folder = controller.data / "gitrepository" / tenant.name / "app"
-        assert list(folder.iterdir()) == [] and not list(controller.temp.glob("*/source-*"))
+        assert list(folder.iterdir()) == [] and not list(controller.temp.glob("*/*/source-*"))
     finally:
         resource.prlimit(controller.process.pid, resource.RLIMIT_FSIZE, limits)
     await repo.until(ready("True"))

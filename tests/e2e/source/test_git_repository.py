@@ -247,10 +247,10 @@ async def test_killed_and_emptied(tenant: Tenant) -> None:
     await tenant.world.forge.admin.hang(f"/acme/{tenant.name}.git", 1)
     await repo.request("before")
     async with asyncio.timeout(20):
-        while not list(controller.temp.glob("*/fleetloop-git-*/ca.pem")):  # noqa: ASYNC110 - a folder has no watch here
+        while not list(controller.temp.glob("**/fleetloop-git-*/ca.pem")):  # noqa: ASYNC110 - a folder has no watch here
             await asyncio.sleep(0.02)
     await controller.kill()
-    left = list(controller.temp.glob("*/fleetloop-git-*/ca.pem"))  # what a killed process cannot clear away
+    left = list(controller.temp.glob("**/fleetloop-git-*/ca.pem"))  # what a killed process cannot clear away
     assert left
     await asyncio.to_thread((controller.data / artifact["path"]).unlink)
     await tenant.world.forge.admin.lift_faults()
