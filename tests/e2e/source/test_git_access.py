@@ -103,6 +103,15 @@ async def test_azure_wants_no_user_in_the_url(tenant: Tenant) -> None:
     assert condition(obj, "Ready")["message"] == both
 
 
+@pytest.mark.parametrize("url", ["https://evil.example/x", "http://dev.azure.com/x/y", "https://dev.azure.com.evil.example/x"])
+async def test_the_controllers_own_token_goes_to_azure_alone(tenant: Tenant, url: str) -> None:
+    """A tenant names the host; it must not be the one who reads what the controller may."""
+    before = len(tenant.world.clouds.asked("azure"))
+    obj = await (await tenant.repository(url=url, provider="azure", secretRef={})).until(ready("False"))
+    start = "failed to configure authentication options: the controller's own identity is for https://dev.azure.com and"
+    assert condition(obj, "Ready")["message"].startswith(start) and len(tenant.world.clouds.asked("azure")) == before
+
+
 async def test_missing_service_account(tenant: Tenant) -> None:
     obj = await (await tenant.repository(provider="azure", serviceAccountName="none")).until(ready("False"))
     assert condition(obj, "FetchFailed")["reason"] == "AuthenticationFailed"

@@ -19,6 +19,7 @@ from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
 from fleetloop.kube.client import Kube
 
 _OPTIONS = "failed to configure authentication options"
+_DEVOPS, _OLD_DEVOPS = "dev.azure.com", ".visualstudio.com"
 _TOKEN_TIMEOUT = 60.0  # seconds for a token, all waits of its fetching together
 
 SecretData = Mapping[str, bytes]
@@ -79,6 +80,8 @@ class GitAccess:
         if url.username or url.password:
             raise InvalidSecret("basic auth and bearer token cannot be set at the same time")
         identity = await self.identities.of(repo.namespace, repo.spec.service_account_name)
+        if identity is auth.OWN_IDENTITY:
+            data = _guarded(url, data, proxy)
         key = ("azure", identity.cache_key, auth.DEVOPS_SCOPE, proxy)
         token = await self.tokens.get(key, lambda: auth.azure_token(identity, auth.DEVOPS_SCOPE, proxy), _subject(repo))
         return _with_tls(data, bearer_token=token.value)
@@ -128,6 +131,18 @@ def _check_data(repo: GitRepository, data: SecretData) -> None:
     if repo.spec.provider == "github" and not is_app:
         message = f"secretRef '{name}' must have github app data when provider is set to github"
         raise FetchFailed(reasons.INVALID_PROVIDER_CONFIGURATION, message)
+
+
+def _guarded(url: git.GitUrl, data: SecretData, proxy: ProxyAccess | None) -> SecretData:
+    """The controller's own token opens whatever it may read: it goes to Azure DevOps and to nobody else, whatever a tenant writes,
+    nor does a tenant's certificate authority count at the end of a tenant's proxy. Raises InvalidSecret.
+    """
+    if url.scheme != "https" or not (url.host == _DEVOPS or url.host.endswith(_OLD_DEVOPS)):
+        allowed = f"https://{_DEVOPS} and https://*{_OLD_DEVOPS}"
+        raise InvalidSecret(
+            f"the controller's own identity is for {allowed} alone, set spec.serviceAccountName for '{url.origin}'"
+        )
+    return {} if proxy else data
 
 
 def _plain(access: auth.GitAccess) -> git.Credentials:
