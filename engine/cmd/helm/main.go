@@ -2,6 +2,7 @@
 package main
 
 import (
+	"fleetloop.dev/engine/internal/charts"
 	"fleetloop.dev/engine/internal/release"
 	"fleetloop.dev/engine/internal/rpc"
 	"fleetloop.dev/engine/internal/worker"
@@ -9,6 +10,9 @@ import (
 
 func main() {
 	worker.Main(map[string]rpc.Handler{
+		"charts.build":   rpc.Verb(charts.Build),
+		"charts.index":   rpc.Verb(charts.Index),
+		"charts.inspect": rpc.Verb(charts.Inspect),
 		"helm.chart":     rpc.Verb(release.Inspect),
 		"helm.history":   rpc.Verb(release.History),
 		"helm.install":   rpc.Verb(release.Install),
