@@ -67,7 +67,7 @@ class Kube:
         self.connection = connection
         self.field_manager = field_manager
         self._user_agent = user_agent
-        self._traces = traces
+        self.traces = traces
         self._listed_as = "application/json"
         self._session: aiohttp.ClientSession | None = None
         self._discovery = Discovery(self._fetch_discovery)
@@ -78,7 +78,7 @@ class Kube:
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None),
             headers={"User-Agent": self._user_agent},
-            trace_configs=list(self._traces),
+            trace_configs=list(self.traces),
         )
         self._slots = asyncio.Semaphore(POOL)
         return self

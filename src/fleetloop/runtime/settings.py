@@ -138,7 +138,7 @@ def common_flags(component: str, concurrent: int) -> Flags:
     flags.duration("max-retry-delay", "15m", "longest pause after failures")
     flags.many("feature-gates", "comma separated list of gate=true|false")
     flags.switch("watch-all-namespaces", True, "false: only the namespace of the controller")
-    flags.text("watch-label-selector", help="only objects with these labels")
+    flags.add_argument("--watch-label-selector", type=_selector, default="", help="only objects with these labels")
     selector = "reconcile.fluxcd.io/watch=Enabled"
     flags.text("watch-configs-label-selector", selector, "ConfigMaps and Secrets with these labels wake what refers to them")
     flags.number("token-cache-max-size", 100, "number of tokens kept, 0 for none")
@@ -174,6 +174,16 @@ def boolean(text: str) -> bool:
     if text in FALSE:
         return False
     raise argparse.ArgumentTypeError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
+
+
+def _selector(text: str) -> str:
+    from fleetloop.kube.selectors import label_selector  # costs every start a compiled library, and few have shards
+
+    try:
+        label_selector(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
 
 
 def _percentage(text: str) -> int:

@@ -138,6 +138,10 @@ def test_jitter_is_0_to_99(percentage: str) -> None:
     [
         (["kustomize-controller", "--nope=1"], "✗ kustomize-controller: unknown flag: --nope"),
         (["kustomize-controller", "--feature-gates=Nope=true"], "✗ kustomize-controller: feature-gate 'Nope' not supported"),
+        (
+            ["source-controller", "--watch-label-selector=a b"],
+            "✗ source-controller: argument --watch-label-selector: labelSelector: unable to parse requirement 'a b'",
+        ),
         (["source-controller", "--no-cross-namespace-refs=true"], "✗ source-controller: unknown flag: --no-cross-namespace-refs"),
         (
             ["source-controller", "--storage-path=/nowhere"],

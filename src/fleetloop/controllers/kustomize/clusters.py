@@ -178,7 +178,8 @@ class Clusters:
                 await access.credential.ensure()
             manager = names.KUSTOMIZE_CONTROLLER
             connection = replace(access.connection, largest_answer=LARGEST_ANSWER)
-            kube = await held.enter_async_context(Kube(connection, field_manager=manager, user_agent=manager))
+            traces = self.local.kube.traces  # requests to every cluster are counted
+            kube = await held.enter_async_context(Kube(connection, manager, manager, traces))
         except BadConnection as error:
             raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {error}") from error
         except ApiError as error:
