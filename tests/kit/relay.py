@@ -21,6 +21,10 @@ class Relay:
     def url(self) -> str:
         return f"https://127.0.0.1:{self.own_port}"
 
+    @property
+    def connections(self) -> int:
+        return len(self._open)
+
     async def restore(self) -> None:
         self._silent = False
         if self._server is None:

@@ -19,6 +19,7 @@ from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 class _Applied:
     desired: bytes
     live: bytes
+    version: int
 
 
 class LastApplied:
@@ -37,6 +38,11 @@ class LastApplied:
             return None
         return Change(ref, "unchanged", live.version, live.fingerprint)
 
+    def is_outdated(self, ref: ObjectRef, live: LiveObject) -> bool:
+        """Whether somebody wrote after it was applied and before a watch saw it first."""
+        applied = self._applied.get(ref)
+        return applied is not None and applied.version < live.version and applied.live != live.fingerprint
+
     def remember(self, objects: Iterable[Manifest], changes: Sequence[Change]) -> None:
         """`objects`: all that is desired; what else was known is forgotten. What was known of those without a change still holds:
         an apply that failed did not come to them. So one that fails again and again gets further each time."""
@@ -47,7 +53,7 @@ class LastApplied:
             if ref not in told and ref in before:
                 self._applied[ref] = before[ref]
             elif ref in told and told[ref].action not in {"skipped", "unknown"}:
-                self._applied[ref] = _Applied(_digest(manifest), told[ref].fingerprint)
+                self._applied[ref] = _Applied(_digest(manifest), told[ref].fingerprint, told[ref].version)
 
 
 def _digest(manifest: Manifest) -> bytes:

@@ -19,6 +19,7 @@ from tests.e2e.kustomize.conftest import ADMIN, Space, condition, is_ready
 from tests.e2e.kustomize.remote import DEPLOYER, SECRET, Remote, by_secret, changed, write_secret
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, OTHER, STUCK, TWO
 from tests.kit.relay import Relay, relay_to
+from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 WATCHED = {"reconcile.fluxcd.io/watch": "Enabled"}
@@ -274,3 +275,38 @@ async def default_audiences(space: Space) -> list[str]:
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
     _, answer = await space.kube.raw("POST", path, body)
     return list(orjson.loads(answer)["spec"]["audiences"])
+
+
+async def test_health_without_the_right_to_watch_is_found_by_reading(space: Space, remote: Remote) -> None:
+    """The account there may read and write single objects, and neither list nor watch them."""
+    await at_remote(space, remote)
+    group = "rbac.authorization.k8s.io"
+    rule = {"apiGroups": ["", "apps"], "resources": ["configmaps", "deployments"], "verbs": ["get", "create", "patch", "delete"]}
+    metadata = {"name": "no-watch", "namespace": space.name}
+    await remote.kube.create({"apiVersion": f"{group}/v1", "kind": "Role", "metadata": metadata, "rules": [rule]})
+    await remote.kube.delete(ObjectRef(f"{group}/v1", "RoleBinding", space.name, ADMIN))
+    await remote.kube.create(
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": metadata,
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": "no-watch"},
+            "subjects": [{"kind": "ServiceAccount", "name": ADMIN, "namespace": space.name}],
+        }
+    )
+    await space.publish({"cm.yaml": CONFIG_MAP, "web.yaml": DEPLOYMENT}, ONE)
+    live = await space.ready(await space.kustomization(kubeConfig=by_secret(), wait=True), ONE)
+    assert condition(live, "Healthy")["reason"] == "Succeeded"
+
+
+async def test_a_cluster_that_nobody_uses_is_left(space: Space, remote: Remote, relay: Relay) -> None:
+    """Its connections end with the last Kustomization that needs them, here one that moves to this cluster."""
+    await remote.prepare(space.name)
+    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(kubeConfig=by_secret())
+    await space.ready(ref, ONE)
+    assert relay.connections
+    await space.kube.patch(ref, {"spec": {"kubeConfig": None}})
+    await space.until(space.config_map(), bool)
+    await eventually(lambda: not relay.connections, 10)

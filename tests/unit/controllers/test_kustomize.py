@@ -187,8 +187,6 @@ def test_verdicts_in_words() -> None:
     )
 
 
-
-
 def test_timeouts_and_tokens() -> None:
     assert timeout_of(kustomization()) == 270
     assert timeout_of(kustomization(interval="10s")) == 30

@@ -117,3 +117,14 @@ def test_an_apply_that_failed_adds_to_what_is_known() -> None:
     assert last.find(DESIRED) and last.find(other)
     last.remember([DESIRED, other], [Change(ref_of(DESIRED), "unknown")])
     assert last.find(DESIRED) is None and last.find(other)
+
+
+def test_a_write_before_the_first_sight_is_noticed() -> None:
+    """The watch of a kind begins after its first apply; what is written in between is no version that it tells."""
+    known, ref = known_after_apply(None), ref_of(LIVE)
+    assert not known.is_outdated(ref, seen(LIVE))
+    drifted = changed("spec.replicas", 2)
+    assert not known.is_outdated(ref, seen(drifted))  # older, or the same
+    drifted["metadata"]["resourceVersion"] = "8"
+    assert known.is_outdated(ref, seen(drifted))
+    assert not known.is_outdated(ref, seen(changed("metadata.resourceVersion", "8")))  # status alone

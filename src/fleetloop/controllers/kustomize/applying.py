@@ -22,6 +22,7 @@ from fleetloop.kube.errors import Forbidden
 from fleetloop.kube.ignoring import ignore_rules
 from fleetloop.kube.inventory import stale
 from fleetloop.kube.last_applied import LastApplied
+from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import ObjectRef, ref_of
 from fleetloop.kube.prune import Pruned, prune
 from fleetloop.runtime.controller import Report
@@ -44,6 +45,11 @@ class Applier:
         self._kept.pop(key, None)
         self._tools.handover.forget(key)
 
+    def is_outdated(self, key: Key, ref: ObjectRef, live: LiveObject) -> bool:
+        """Whether what it applied has changed before it could be watched."""
+        last_applied = self._last_applied.get(key)
+        return last_applied is not None and last_applied.is_outdated(ref, live)
+
     def keeps(self, key: Key) -> bool:
         """Whether objects wait for another Kustomization to take them."""
         return key in self._kept
@@ -65,7 +71,7 @@ class Applier:
         settings = self._apply_settings(ks, built, last_applied)
         changes = ChangeSet()
         try:
-            async with cluster.told(timeout_of(ks)):
+            async with cluster.told(timeout_of(ks), report.away):
                 await apply_in_stages(kube, built.objects, settings, until_current, changes)
         except ApplyFailed as error:
             draft.inventory = inventory([*old, *stale(changes.refs, old)])  # what may have come through is owned, the rest is not
@@ -133,7 +139,7 @@ class Applier:
             self._kept.pop(ks.key, None)
             return
         claims = await self._tools.handover.claims(ks, refs)
-        async with cluster.told(timeout_of(ks)):
+        async with cluster.told(timeout_of(ks), report.away):
             kube = acting_as(ks, cluster.kube, self._tools.settings)
             pruned = await prune(
                 kube, refs, lambda manifest: belongs_to(ks, manifest), claims, self._tools.settings.custom_stage_kinds

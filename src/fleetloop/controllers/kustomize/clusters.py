@@ -26,10 +26,12 @@ from fleetloop.kube.managers import Takeover
 
 LOCAL = ""
 MOST = 1000  # clusters open at a time
+PASSES = 10  # on one remote cluster at a time: more wait for their turn, without a worker
 LARGEST_ANSWER = 64 << 20  # bytes that a remote server may send at once
 
 Seen = Callable[[str, str, str, LiveObject | None, LiveObject | None], None]  # cluster, api_version, kind, old, new
 Disturbed = Callable[[str, Exception], None]
+Away = Callable[[], contextlib.AbstractAsyncContextManager[None]]  # meanwhile the worker is another pass's
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,17 @@ class Cluster:
     suspect: Callable[[], None] | None = None  # a remote one
 
     @contextlib.asynccontextmanager
-    async def told(self, timeout: float) -> AsyncIterator[None]:
+    async def told(self, timeout: float, away: Away) -> AsyncIterator[None]:
         """What a remote cluster refuses, or does not answer, fails the Kustomization that wanted it, and nobody else.
 
-        A remote one has `timeout` seconds: it must not hold a worker for as long as it likes. Raises ClusterFailed.
+        A remote one has `timeout` seconds, and holds no worker while it thinks. Raises ClusterFailed.
         """
         if self.suspect is None:
             yield
             return
         name = f"cluster {shown(self.kube.connection.server)}"
         try:
-            async with asyncio.timeout(timeout):
+            async with away(), asyncio.timeout(timeout):
                 yield
         except Unreachable as error:
             self.suspect()
@@ -80,6 +82,17 @@ class _Open:
     users: set[Key] = field(default_factory=set)
     busy: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSES))
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """A pass's."""
+        self.busy += 1
+        try:
+            async with self.turns:
+                yield
+        finally:
+            self.busy -= 1
 
 
 class Clusters:
@@ -117,7 +130,7 @@ class Clusters:
         return found.cluster if found else None
 
     @contextlib.asynccontextmanager
-    async def at(self, kustomization: Kustomization, account: str) -> AsyncIterator[Cluster]:
+    async def at(self, kustomization: Kustomization, account: str, away: Away) -> AsyncIterator[Cluster]:
         """The cluster that it applies to, which answers just now; `account` is the user it acts as, "" for the connection's own.
 
         Raises ReconciliationFailed: at once while the cluster is known to be away.
@@ -126,18 +139,18 @@ class Clusters:
             self.leave(kustomization.key)
             yield self.local
             return
-        described = await self._describe(kustomization)
-        opened = await self._opened(described, kustomization.key, account)
-        opened.busy += 1
-        try:
-            async with opened.cluster.told(2 * PATIENCE):
-                await opened.reach.check()
-            yield opened.cluster
-        except ClusterFailed as failure:
-            raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {failure}") from failure
-        finally:
-            opened.busy -= 1
-            self._close_unused(opened)
+        async with contextlib.AsyncExitStack() as held:
+            async with away():
+                described = await self._describe(kustomization)
+                opened = await self._opened(described, kustomization.key, account)
+                held.callback(self._close_unused, opened)
+                await held.enter_async_context(opened.turn())
+            try:
+                async with opened.cluster.told(2 * PATIENCE, away):
+                    await opened.reach.check()
+                yield opened.cluster
+            except ClusterFailed as failure:
+                raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {failure}") from failure
 
     def disown(self, key: Key) -> None:
         """What it applied is nobody's: a change of it is no foreign write."""

@@ -48,6 +48,11 @@ class CachedReader:
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
         return [cache.run() for cache in self._caches.values()]
 
+    async def synced(self) -> None:
+        """All there is has been read."""
+        for cache in self._caches.values():
+            await cache.synced.wait()
+
     async def get(self, ref: ObjectRef) -> Manifest:
         cache = self._caches[ref.kind]
         if not cache.synced.is_set():

@@ -13,8 +13,9 @@ Fetch = Callable[[], Awaitable[tuple[str, float]]]  # a token, and until when it
 class Credential:
     """Called, it gives the token that a request carries."""
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, least: float = LEAST) -> None:
         self._fetch = fetch
+        self._least = least
         self._token = ""
         self._fetched_at = self._expires = float("-inf")
 
@@ -33,12 +34,12 @@ class Credential:
 
     async def run(self, disturbed: Callable[[Exception], None], failures: tuple[type[Exception], ...]) -> None:
         """Keeps the token fresh until cancelled; `failures` of fetching are told and tried again."""
-        life, pause = self._expires - self._fetched_at, LEAST
+        life, pause = self._expires - self._fetched_at, self._least
         while life != float("inf"):
             await asyncio.sleep(max(self._fetched_at + life * (1 - EARLY) - time.time(), pause))
             try:
                 await self.renew()
-                life, pause = self._expires - self._fetched_at, LEAST
+                life, pause = self._expires - self._fetched_at, self._least
             except failures as error:
                 disturbed(error)
                 pause = min(pause * 2, LONGEST)

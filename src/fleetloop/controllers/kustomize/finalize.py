@@ -46,7 +46,8 @@ class Finalizer:
         keeps = ks.spec.suspend or policy == "Orphan" or (policy == "MirrorPrune" and not ks.spec.prune)
         if keeps or not inventory_of(ks.status):
             return
-        async with self._clusters.at(ks, user_of(ks, self._settings)) as cluster, cluster.told(timeout_of(ks)):
+        at = self._clusters.at(ks, user_of(ks, self._settings), report.away)
+        async with at as cluster, cluster.told(timeout_of(ks), report.away):
             kube = acting_as(ks, cluster.kube, self._settings)
             ending = self._ending.pop(ks.key, None) or _Ending(await self._delete(ks, cluster, kube, report), _end_of(ks))
             if policy == "WaitForTermination":

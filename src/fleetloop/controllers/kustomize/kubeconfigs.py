@@ -26,6 +26,8 @@ from fleetloop.kube.errors import ApiError, BadConnection
 from fleetloop.kube.objects import ObjectRef
 
 DEFAULT_KEYS = ("value", "value.yaml")
+LARGEST = 512 << 10  # bytes
+DEEPEST = 50  # the loader ends the process at some depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,12 +104,24 @@ class Kubeconfigs:
         allowed = {"exec"} if self._settings.insecure_kubeconfig_exec else set()
         if self._settings.insecure_kubeconfig_tls:
             allowed.add("insecure-skip-tls-verify")
-        try:
-            document = yaml.load(content, Loader=yaml.CSafeLoader)
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
-            line = getattr(getattr(error, "problem_mark", None), "line", None)
-            raise BadConnection("not a kubeconfig: no YAML" + (f" in line {line + 1}" if line is not None else "")) from error
-        return through_proxy(from_foreign_document(document, frozenset(allowed)), self._settings.environment)
+        connection = from_foreign_document(document_in(content), frozenset(allowed))
+        return through_proxy(connection, self._settings.environment)
+
+
+def document_in(content: bytes) -> object:
+    """YAML that may be anything. Raises BadConnection, which shows nothing of it."""
+    if len(content) > LARGEST:
+        raise BadConnection(f"not a kubeconfig: longer than {LARGEST >> 10} KiB")
+    depth = 0
+    try:
+        for event in yaml.parse(content, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > DEEPEST:
+                raise BadConnection("not a kubeconfig: nested too deep")
+        return yaml.load(content, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError, TypeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        raise BadConnection("not a kubeconfig: no YAML" + (f" in line {line + 1}" if line is not None else "")) from error
 
 
 def kubeconfig_in(data: Mapping[str, str], ref: SecretKeyReference) -> bytes:

@@ -13,9 +13,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 
 
 class Reachability:
-    """`probe` raises Unreachable or returns; `returned` hears that the cluster answers again."""
+    """`probe` raises Unreachable or returns; `returned` hears that the cluster answers again. `first_pause` in seconds."""
 
-    def __init__(self, probe: Callable[[], Awaitable[None]], returned: Callable[[], None]) -> None:
+    def __init__(
+        self, probe: Callable[[], Awaitable[None]], returned: Callable[[], None], first_pause: float = FIRST_PAUSE
+    ) -> None:
+        self._first_pause = first_pause
         self._probe = probe
         self._returned = returned
         self._away: Unreachable | None = None
@@ -40,7 +43,7 @@ class Reachability:
 
     async def run(self) -> None:
         """Probes while it is away, more and more rarely, until cancelled."""
-        pause = FIRST_PAUSE
+        pause = self._first_pause
         while True:
             await self._is_suspect.wait()
             try:
@@ -52,7 +55,7 @@ class Reachability:
             else:
                 self._is_here()
             await asyncio.sleep(pause)  # an absent server gives no event to wait for
-            pause = min(pause * 2, LONGEST_PAUSE) if self._away else FIRST_PAUSE
+            pause = min(pause * 2, LONGEST_PAUSE) if self._away else self._first_pause
 
     def _is_here(self) -> None:
         self._is_suspect.clear()

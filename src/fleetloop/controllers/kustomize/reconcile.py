@@ -30,7 +30,8 @@ from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import user_of
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.kube.apply import ChangeSet
-from fleetloop.kube.objects import Manifest
+from fleetloop.kube.live import LiveObject
+from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.runtime import settle as settling
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.conditions import mark, remove
@@ -87,6 +88,13 @@ class KustomizationReconciler:
     def suspended(self, obj: Kustomization, draft: Status) -> None:
         """Nothing but lastHandledReconcileAt."""
 
+    def first_seen(self, key: Key, ref: ObjectRef, live: LiveObject) -> bool:
+        """A watch that has just begun tells an object. Whether it must be looked at: it changed since it was applied."""
+        outdated = self._applier.is_outdated(key, ref, live)
+        if outdated:
+            self.disturb(key)
+        return outdated
+
     def disturb(self, key: Key) -> None:
         """Something it applied was changed by others: the next pass applies again, whatever it was waiting for."""
         self._applied.pop(key, None)
@@ -98,7 +106,7 @@ class KustomizationReconciler:
 
     async def _pass(self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report) -> Outcome:
         await self._check_dependencies(ks, source, report)
-        async with self._tools.clusters.at(ks, user_of(ks, self._tools.settings)) as cluster:
+        async with self._tools.clusters.at(ks, user_of(ks, self._tools.settings), report.away) as cluster:
             return await self._pass_at(cluster, ks, draft, source, report)
 
     async def _pass_at(
@@ -121,7 +129,7 @@ class KustomizationReconciler:
         if waiting is None:
             remove(draft, HEALTHY)
             return self._done(ks, draft, source, applied)
-        await self._check_rights(ks, draft, source, applied, waiting, changes, cluster)
+        await self._check_rights(ks, draft, source, applied, waiting, changes, cluster, report)
         unsettled = {t.ref: health for t in waiting.targets if (health := self._tools.health_of(t)).status != "Current"}
         if not unsettled:
             return self._judge(ks, draft, source, applied, Verdict(token, {}, 0.0), report)
@@ -216,13 +224,14 @@ class KustomizationReconciler:
         waiting: Waiting,
         changes: ChangeSet,
         cluster: Cluster,
+        report: Report,
     ) -> None:
         """Our watches see more than a tenant: of what it did not apply it is told no more than it may read itself."""
         others = {target.ref for target in waiting.targets} - set(changes.refs)
         user = user_of(ks, self._tools.settings)
         if not others or not user:
             return
-        async with cluster.told(timeout_of(ks)):
+        async with cluster.told(timeout_of(ks), report.away):
             refused = await self._tools.rights.refused(cluster.name, user, cluster.kube.acting_as(user), others)
         if refused:
             failure = HealthCheckFailed(f"may not be read: [{', '.join(refused)}]", 0.0)

@@ -216,6 +216,8 @@ class Wiring:
         ref = ObjectRef(api_version, kind, some.namespace, some.name)
         self._waits.observe(ref, cluster)
         owner = place.owned.owner(ref)
+        if owner and new and old is None and self._reconciler.first_seen(owner, ref, new):
+            self._enqueue(owner)
         if owner and (write := foreign_write(ref, old, new)):
             ks = self._controller.cache.get(owner.namespace, owner.name)
             if ks and self._settings.drift_repair and not waits_for_interval(ks, old, new):
