@@ -23,7 +23,6 @@ SOURCE_API = "source.toolkit.fluxcd.io/v1"
 KUSTOMIZE_API = "kustomize.toolkit.fluxcd.io/v1"
 ADMIN = "reconciler"  # the service account that tests act as; it is admin of its namespace
 LOCK_DOWN = ("--no-cross-namespace-refs=true", "--no-remote-bases=true", "--default-service-account=default")
-GATES = "--feature-gates=ObjectLevelWorkloadIdentity=true"
 
 
 @dataclass(frozen=True)
@@ -138,7 +137,7 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         async with Kube(from_kubeconfig([kubeconfig]), field_manager="test") as kube:
             for kind in KINDS:
                 await kube.apply(crd_of(kind))
-            controller = Controller("kustomize-controller", kubeconfig, folder / "controller", (*LOCK_DOWN, GATES))
+            controller = Controller("kustomize-controller", kubeconfig, folder / "controller", LOCK_DOWN)
             await controller.start()
             try:
                 yield World(kube, controller, artifacts)

@@ -5,11 +5,18 @@ import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
+import msgspec
+import orjson
 import pytest
 
+from fleetloop.api.kustomize import Kustomization
+from fleetloop.auth import TokenCache
+from fleetloop.controllers.kustomize.cluster_configs import ClusterConfigs
 from fleetloop.controllers.kustomize.configs import CachedReader, ConfigWatches
-from fleetloop.kube import NotFound, ObjectRef
-from tests.e2e.kustomize.conftest import Space
+from fleetloop.controllers.kustomize.settings import register, settings_of
+from fleetloop.kube import ApiError, Forbidden, Kube, NotFound, ObjectRef
+from fleetloop.runtime.settings import common_flags
+from tests.e2e.kustomize.conftest import ADMIN, KUSTOMIZE_API, Space
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 LABELS = {"team.example/watch": "yes"}
@@ -22,6 +29,38 @@ async def running(jobs: list[Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
         yield
         for task in tasks:
             task.cancel()
+
+
+async def test_a_cluster_that_trusts_our_tokens(space: Space) -> None:
+    """The generic ConfigMap form: a token of the team's service account is asked for, and no secret is stored anywhere. Here the
+    cluster is this one, which takes tokens for its own audience."""
+    path = f"/api/v1/namespaces/{space.name}/serviceaccounts/{ADMIN}/token"
+    _, answer = await space.kube.raw("POST", path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}})
+    server, audiences = space.kube.connection, "\n".join(orjson.loads(answer)["spec"]["audiences"])
+    data = {"provider": "generic", "address": server.server, "ca.crt": server.ca, "serviceAccountName": ADMIN}
+    known = common_flags("kustomize-controller", 4)
+    register(known)
+    settings = settings_of(known.read(["--feature-gates=ObjectLevelWorkloadIdentity=true"]), {})
+    ks = msgspec.convert(
+        space.manifest(
+            KUSTOMIZE_API, "Kustomization", "app", interval="1h", prune=True, sourceRef={"kind": "Bucket", "name": "x"}
+        ),
+        Kustomization,
+    )
+    configs = ClusterConfigs(space.kube, settings, TokenCache(10, 3600))
+    access = await configs.describe(ks, "ConfigMap/x", data | {"audiences": audiences}).connect()
+    assert access.credential
+    await access.credential.ensure()
+    async with Kube(access.connection) as kube:
+        await kube.create(secret(space, "written", a="1"))
+        with pytest.raises(Forbidden, match=f"system:serviceaccount:{space.name}:{ADMIN}"):
+            await kube.list("v1", "Secret", "kube-system")
+    refused = await configs.describe(ks, "ConfigMap/x", data | {"audiences": "https://other.example"}).connect()
+    assert refused.credential
+    await refused.credential.ensure()
+    async with Kube(refused.connection) as kube:
+        with pytest.raises(ApiError, match="Unauthorized"):
+            await kube.list("v1", "Secret", space.name)
 
 
 def secret(space: Space, name: str, labels: dict[str, str] | None = None, **data: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 import pytest_asyncio
 
@@ -239,23 +238,6 @@ async def test_a_missing_secret_and_a_missing_key_are_named(space: Space) -> Non
     await space.until(ref, lambda live: text in condition(live, "Ready").get("message", ""))
 
 
-async def test_a_cluster_that_trusts_our_tokens(space: Space) -> None:
-    """The generic ConfigMap form: a token of the team's service account is asked for, and no secret is stored anywhere."""
-    server = space.kube.connection
-    audiences = "\n".join(await default_audiences(space))
-    data = {"provider": "generic", "address": server.server, "ca.crt": server.ca, "serviceAccountName": ADMIN}
-    await write_config_map(space, data | {"audiences": audiences})
-    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
-    config = {"configMapRef": {"name": SECRET}}
-    ref = await space.kustomization(kubeConfig=config)
-    await space.ready(ref, ONE)
-    await changed(space.kube, config_map(space), a="2")
-    await space.until(config_map(space), lambda cm: cm["data"] == {"a": "1"})
-    await space.kube.delete(ref)
-    await space.until_gone(ref)
-    assert await space.kube.find(config_map(space)) is None
-
-
 async def test_the_controllers_own_token_goes_to_no_audience_that_a_tenant_chooses(space: Space) -> None:
     server = space.kube.connection
     await write_config_map(space, {"provider": "generic", "address": server.server, "audiences": "https://evil.example"})
@@ -268,13 +250,6 @@ async def test_the_controllers_own_token_goes_to_no_audience_that_a_tenant_choos
 async def write_config_map(space: Space, data: dict[str, str]) -> None:
     metadata = {"name": SECRET, "namespace": space.name}
     await space.kube.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
-
-
-async def default_audiences(space: Space) -> list[str]:
-    path = f"/api/v1/namespaces/{space.name}/serviceaccounts/{ADMIN}/token"
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    _, answer = await space.kube.raw("POST", path, body)
-    return list(orjson.loads(answer)["spec"]["audiences"])
 
 
 async def test_health_without_the_right_to_watch_is_found_by_reading(space: Space, remote: Remote) -> None:
