@@ -51,7 +51,8 @@ async def test_a_write_that_the_server_failed_at_may_have_been_done(place: Place
     place.fault(Fault.TIMED_OUT, "b", dry_run=False)
     with pytest.raises(ApplyFailed, match=r"ConfigMap/.*/b apply failed \(Timeout\)"):
         await place.apply(objects, done)
-    assert [(change.ref.name, change.action) for change in done.changes] == [("a", "created"), ("b", "unknown")]
+    known = {change.ref.name: change.action for change in done.changes}
+    assert (known["a"], known["b"]) == ("created", "unknown")  # and "c" was perhaps on its way
     assert await place.direct.find(ref_of(objects[1])) is not None
 
 

@@ -3,7 +3,9 @@
 What a dry run finds is in `plan`. Flux: source-kustomize.md 8.7 (SK26).
 """
 
+import asyncio
 from collections.abc import Sequence
+from itertools import groupby
 
 from fleetloop.kube.changes import ApplySettings, AsItWas, Change, ChangeSet, change_of
 from fleetloop.kube.client import Kube
@@ -41,18 +43,43 @@ async def apply_in_stages(
             later = [manifest for following in stages[number + 1 :] for manifest in following]
             more = await _refused_later(kube, later, objects, settings)
             raise ApplyFailed(str(Refusals([*error.refusals, *more])), done) from error
-        applied: list[Manifest | None] = []
-        for item in planned:
+        applied: list[Manifest] = []
+        for _, same_kind in groupby(planned, key=lambda item: (item.desired["apiVersion"], item.desired["kind"])):
+            applied += await _carry_out_all(kube, list(same_kind), settings, done)
+        await _settle(kube, applied, stage_ready, done)
+    return done
+
+
+async def _carry_out_all(kube: Kube, items: Sequence[Planned], settings: ApplySettings, done: ChangeSet) -> list[Manifest]:
+    """Objects of one kind, `concurrency` at a time. After a refusal none is begun; those on their way are waited for."""
+    order = {ref_of(item.desired): number for number, item in enumerate(items)}
+    left, start = iter(items), len(done.changes)
+    applied: list[Manifest] = []
+    ends: list[Refusal | Unreachable] = []
+
+    async def works() -> None:
+        for item in left:
             try:
                 change, live = await _carry_out(kube, item, settings)
-            except Refusal as error:
-                if error.error and error.error.status >= 500:
-                    done.changes.append(Change(error.ref, "unknown"))
-                raise ApplyFailed(str(error), done) from error
-            done.changes.append(change)
-            applied.append(live)
-        await _settle(kube, [live for live in applied if live], stage_ready, done)
-    return done
+            except (Refusal, Unreachable) as error:
+                ends.append(error)
+            else:
+                done.changes.append(change)
+                applied.extend([live] if live else [])
+            if ends:
+                return
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(min(settings.concurrency, len(items))):
+            group.create_task(works())
+    refusals = [error for error in ends if isinstance(error, Refusal)]
+    done.changes += [Change(error.ref, "unknown") for error in refusals if error.error and error.error.status >= 500]
+    done.changes[start:] = sorted(done.changes[start:], key=lambda change: order[change.ref])
+    if len(refusals) < len(ends):
+        raise next(error for error in ends if isinstance(error, Unreachable))
+    if refusals:
+        raise ApplyFailed("\n".join(map(str, refusals)), done) from refusals[0]
+    return applied
 
 
 async def _refused_later(

@@ -25,6 +25,7 @@ from fleetloop.kube.unknown_fields import without_unknown_fields
 
 CLOCK_STEP = datetime.timedelta(seconds=2)
 TRIES = 4  # dry runs of one object: as it is, without unknown fields, after its deletion, and one for bad luck
+TURN = 64  # objects, after which others on the loop have theirs
 T = TypeVar("T")
 
 
@@ -67,24 +68,29 @@ async def look_ahead(kube: Kube, later: Sequence[Manifest], settings: ApplySetti
 
 
 async def _each(objects: Sequence[Manifest], work: Callable[[Manifest], Awaitable[T]], concurrency: int) -> list[T | Refusal]:
-    slots = asyncio.Semaphore(concurrency)
+    """In the order of `objects`. Thousands of them that need no request hold up nobody else on the loop."""
+    left = iter(enumerate(objects))
+    results: dict[int, T | Refusal] = {}
+    unreachable: list[Unreachable] = []
 
-    async def bounded(manifest: Manifest) -> T | Refusal | Unreachable:
-        async with slots:
+    async def works() -> None:
+        for number, manifest in left:
             try:
-                return await work(manifest)
-            except (Refusal, Unreachable) as error:
-                return error  # as a value: one must not cancel the others, nor come out as a group
+                results[number] = await work(manifest)
+            except Refusal as error:
+                results[number] = error
+            except Unreachable as error:  # as a value: it must not cancel the others, nor come out as a group
+                unreachable.append(error)
+                return
+            if number % TURN == 0:
+                await asyncio.sleep(0)
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(bounded(manifest)) for manifest in objects]
-    results: list[T | Refusal] = []
-    for task in tasks:
-        result = task.result()
-        if isinstance(result, Unreachable):
-            raise result
-        results.append(result)
-    return results
+        for _ in range(min(concurrency, len(objects))):
+            group.create_task(works())
+    if unreachable:
+        raise unreachable[0]
+    return [results[number] for number in range(len(objects))]
 
 
 @dataclass(frozen=True, slots=True)
