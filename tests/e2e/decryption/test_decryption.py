@@ -5,7 +5,8 @@ Flux: source-kustomize.md 8.5.
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fleetloop.engine import Engines, Family
 from fleetloop.kube import ObjectRef
 from tests.e2e.decryption.conftest import PASSWORD, Place
 from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space, condition
+from tests.kit.controller import Controller
 from tests.kit.gpg import gpg_key
 from tests.kit.key_services.azure import CLIENT, TENANT
 from tests.kit.key_services.gcp import PROVIDER
@@ -25,6 +27,7 @@ from tests.kit.sops import Masters, encrypted, new_data_key, sealed_yaml
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ONE = "main@sha1:1111111111111111111111111111111111111111"
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db"}, "stringData": {"password": PASSWORD}}
+CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
 NEVER = "1h"  # retryInterval: a test that expects a failure asks once
 
 
@@ -250,6 +253,36 @@ async def test_a_key_that_opens_other_values(space: Space, place: Place) -> None
     await space.publish({"secret.yaml": yaml.safe_dump(document)}, ONE)
     message = await fails(space, place, await keys_in(space, place, sops__vault_token=vault.new_token()))
     assert "error decrypting sops tree" in message
+
+
+@asynccontextmanager
+async def without_flags(controller: Controller) -> AsyncIterator[None]:
+    flags = controller.flags
+    await controller.stop()
+    controller.flags = ()
+    await controller.start()
+    try:
+        yield
+    finally:
+        await controller.stop()
+        controller.flags = flags
+        await controller.start()
+
+
+async def test_a_service_account_that_decrypts_needs_the_gate(space: Space, place: Place) -> None:
+    """Before anything else: the source does not even exist. Contract: source-kustomize.md 8.2, step 2."""
+    async with without_flags(place.world.controller):
+        ref = await space.kustomization(decryption={"provider": "sops", "serviceAccountName": "decrypter"})
+        live = await space.failed(ref, "FeatureGateDisabled")
+        assert condition(live, "Stalled")["status"] == "True"
+        assert condition(live, "Ready")["message"] == (
+            "spec.decryption.serviceAccountName needs the feature gate ObjectLevelWorkloadIdentity of the controller"
+        )
+        assert live["status"]["observedGeneration"] == 1
+        await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+        await space.kustomization(decryption={"provider": "sops"})
+        live = await space.ready(ref, ONE)
+        assert condition(live, "Stalled") == {}
 
 
 async def test_zz_no_log_holds_a_secret(place: Place) -> None:

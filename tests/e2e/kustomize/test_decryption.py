@@ -1,4 +1,4 @@
-"""Decryption that the controller's flags do not allow. What they allow is in tests/e2e/decryption."""
+"""Decryption that no flag of the controller allows. What flags allow is in tests/e2e/decryption."""
 
 import pytest
 
@@ -7,22 +7,6 @@ from tests.kit.sops import new_data_key, sealed_yaml
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ONE = "main@sha1:1111111111111111111111111111111111111111"
-CONFIG_MAP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
-
-
-async def test_a_service_account_that_decrypts_needs_the_gate(space: Space) -> None:
-    """Before anything else: the source does not even exist. Contract: source-kustomize.md 8.2, step 2."""
-    ref = await space.kustomization(decryption={"provider": "sops", "serviceAccountName": "decrypter"})
-    live = await space.failed(ref, "FeatureGateDisabled")
-    assert condition(live, "Stalled")["status"] == "True"
-    assert condition(live, "Ready")["message"] == (
-        "spec.decryption.serviceAccountName needs the feature gate ObjectLevelWorkloadIdentity of the controller"
-    )
-    assert live["status"]["observedGeneration"] == 1
-    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
-    await space.kustomization(decryption={"provider": "sops"})
-    live = await space.ready(ref, ONE)
-    assert condition(live, "Stalled") == {}
 
 
 async def test_without_identities_a_vault_is_not_asked(space: Space) -> None:
