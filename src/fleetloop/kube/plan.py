@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from fleetloop.kube.changes import Action, ApplySettings, Change
 from fleetloop.kube.client import Kube, Preview
-from fleetloop.kube.errors import ApiError, Unreachable
+from fleetloop.kube.errors import ApiError, Conflict, Unreachable
 from fleetloop.kube.ignoring import differs, request_for
 from fleetloop.kube.managers import Takeover, takeover_patch
 from fleetloop.kube.objects import Manifest, ref_of, version_of
@@ -24,7 +24,7 @@ from fleetloop.kube.switches import is_ignored, says
 from fleetloop.kube.unknown_fields import without_unknown_fields
 
 CLOCK_STEP = datetime.timedelta(seconds=2)
-TRIES = 4  # dry runs of one object: as it is, without unknown fields, after its deletion, and one for bad luck
+TRIES = 5  # dry runs of one object: as it is, after a conflict, without unknown fields, after its deletion, one for bad luck
 TURN = 64  # objects, after which others on the loop have theirs
 T = TypeVar("T")
 
@@ -141,10 +141,12 @@ class _Planner:
     async def _preview(self, request: Manifest) -> tuple[Manifest, Preview, tuple[str, ...]]:
         """The request as it is accepted, the server's answer, and the fields left out for it."""
         dropped: tuple[str, ...] = ()
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             try:
                 return request, await self.kube.preview(request, field_manager=self.settings.manager), dropped
             except ApiError as error:
+                if isinstance(error, Conflict) and attempt == 0:
+                    continue  # somebody wrote meanwhile: no reason to delete it
                 request, more = without_unknown_fields(request, error)
                 if not more:
                     await self._make_room(request, error)
@@ -192,5 +194,6 @@ def would_change(preview: Preview, manager: str) -> bool:
     """
     for entry in preview.object["metadata"].get("managedFields") or []:
         if entry.get("manager") == manager and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            return datetime.datetime.fromisoformat(entry["time"]) >= preview.started - CLOCK_STEP
+            since = entry.get("time")  # absent while another manager's equal fields are all that is ours
+            return not since or datetime.datetime.fromisoformat(since) >= preview.started - CLOCK_STEP
     return True

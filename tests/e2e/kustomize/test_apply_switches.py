@@ -253,6 +253,44 @@ async def test_a_second_apply_changes_nothing(space: Space) -> None:
         {"containerPort": 53, "protocol": "UDP"},
     ]
     objects = [scaler, ports, service(space), job(space), binding(space, "view"), sealed(space, "1")]
-    await apply(space, *objects)
-    changes = await apply(space, *objects)
-    assert {change.action for change in changes.changes} == {"unchanged"}
+    first = await apply(space, *objects)
+    second = await apply(space, *objects)
+    content = [{change.ref: change.fingerprint for change in changes.changes} for changes in (first, second)]
+    del content[0][ref_of(ports)], content[1][ref_of(ports)]  # its controller annotates it
+    assert content[0] == content[1]
+    generation = (await space.kube.get(ref_of(ports)))["metadata"]["generation"]
+    assert generation == 1
+
+
+async def test_entries_of_older_versions_are_rewritten_by_the_gate(space: Space) -> None:
+    """MigrateAPIVersion, for everybody's entries: a version that is no longer served would otherwise be lost with its fields."""
+    scaler: Manifest = {
+        "apiVersion": "autoscaling/v1",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": "h", "namespace": space.name},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+            "minReplicas": 1,
+            "maxReplicas": 2,
+        },
+    }
+    await space.kube.apply(scaler, field_manager="somebody")
+    await apply(space, scaler)
+    newer = scaler | {"apiVersion": "autoscaling/v2"}
+    await apply(space, newer)
+    before = await space.kube.get(ref_of(newer))
+    assert {entry["apiVersion"] for entry in before["metadata"]["managedFields"]} == {"autoscaling/v1", "autoscaling/v2"}
+    await apply(space, newer, migrates=True)
+    live = await space.kube.get(ref_of(newer))
+    assert {entry["apiVersion"] for entry in live["metadata"]["managedFields"]} == {"autoscaling/v2"}
+    assert live["metadata"]["uid"] == before["metadata"]["uid"]
+    assert await action(space, newer, migrates=True) == "unchanged"
+
+
+async def test_the_managers_of_the_flag_are_taken_over(space: Space) -> None:
+    await space.kube.apply(config_map(space, a="0", theirs="x"), field_manager="old-tool")
+    ref = ObjectRef("v1", "ConfigMap", space.name, "cm")
+    await apply(space, config_map(space, a="1"))
+    assert (await space.kube.get(ref))["data"] == {"a": "1", "theirs": "x"}
+    await apply(space, config_map(space, a="1"), taken_over=("old-tool",))
+    assert (await space.kube.get(ref))["data"] == {"a": "1"}

@@ -193,6 +193,25 @@ async def test_a_new_owner_that_cannot_be_built_holds_the_prune_until_it_is_mend
         await forgotten_by(space, "a")
 
 
+async def test_a_rename_that_breaks_the_build_deletes_nothing(space: Space) -> None:
+    """The old one's finalizer waits for the new one to be mended, and says why."""
+    await allow_everything(space)
+    await space.publish({"cluster/ks.yaml": child(space, "old", "apps"), "apps/web.yaml": DEPLOYMENT}, ONE)
+    parent = await space.kustomization("parent", path="./cluster")
+    await space.ready(parent, ONE)
+    await space.ready(ks(space, "old"), ONE)
+    async with never_deleted(space):
+        renamed, broken = child(space, "new", "workloads"), "kind: ["
+        await space.publish({"cluster/ks.yaml": renamed, "workloads/web.yaml": DEPLOYMENT, "workloads/x.yaml": broken}, TWO)
+        await space.failed(ks(space, "new"), "BuildFailed")
+        await space.event(f"Kustomization/{space.name}/new may take it over and cannot be built")
+        assert await space.kube.find(ks(space, "old"))
+        await space.publish({"cluster/ks.yaml": renamed, "workloads/web.yaml": DEPLOYMENT}, THREE)
+        await space.ready(ks(space, "new"), THREE)
+        await space.until_gone(ks(space, "old"))
+        await owned_by(space, "new")
+
+
 async def test_what_nobody_takes_is_pruned_though_others_are_behind(space: Space) -> None:
     await space.publish({"a/web.yaml": DEPLOYMENT, "a/x.yaml": OTHER, "b/cm.yaml": CONFIG_MAP}, ONE)
     first, second = await space.kustomization("a", path="./a"), await space.kustomization("b", path="./b")

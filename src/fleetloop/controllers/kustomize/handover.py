@@ -34,14 +34,14 @@ from fleetloop.runtime.outcome import Failure
 
 TAKES_OVER = "kustomize.fleetloop.dev/takes-over"  # on the new Kustomization: the name of the old one, in the same namespace
 GRACE = datetime.timedelta(minutes=10)  # for one that cannot be built; after that it holds up nobody
-RETRY = 5.0  # seconds
+RETRY = 15.0  # seconds
 REMEMBERED = 2000  # builds
 
 
 class Undecided(Failure):
     """Whether the objects will be taken over cannot be known just now."""
 
-    reason, severity = "PruneFailed", None
+    reason, severity = "PruneFailed", "Normal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,17 @@ class Wanted:
     objects: frozenset[Identity] = frozenset()
     children: tuple[Kustomization, ...] = ()
     problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why nobody knows whether `key` wants an object."""
+
+    key: Key
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
 
 
 class Handover:
@@ -82,18 +93,17 @@ class Handover:
     async def claims(self, ks: Kustomization, refs: Sequence[ObjectRef]) -> dict[ObjectRef, str]:
         """Those of `refs`, objects of `ks`, that it must not delete, each with the reason."""
         found, problem = await self._ask(ks, refs)
-        self._waiting[ks.key] = frozenset(found.values())
         claims = {ref: f"{key} takes it over" for ref, key in found.items()}
-        return claims if not problem else {ref: claims.get(ref, problem) for ref in refs}
+        return claims if not problem else {ref: claims.get(ref, str(problem)) for ref in refs}
 
     async def heirs(self, ks: Kustomization, refs: Sequence[ObjectRef]) -> dict[ObjectRef, str]:
         """The same when `ks` itself goes. Raises Undecided: it cannot come back to it later."""
         found, problem = await self._ask(ks, refs)
         if problem:
-            raise Undecided(problem, after=RETRY)
+            raise Undecided(str(problem), after=RETRY)
         return {ref: f"{key} takes it over" for ref, key in found.items()}
 
-    async def _ask(self, ks: Kustomization, refs: Sequence[ObjectRef]) -> tuple[dict[ObjectRef, Key], str]:
+    async def _ask(self, ks: Kustomization, refs: Sequence[ObjectRef]) -> tuple[dict[ObjectRef, Key], Problem | None]:
         found: dict[ObjectRef, Key] = {}
         going = {ref.identity for ref in refs}  # a parent's own children among them
         others = [
@@ -111,19 +121,21 @@ class Handover:
             async with asyncio.timeout(timeout_of(ks)):
                 problem = await self._ask_builds(ks, behind, refs, found)
         except TimeoutError:
-            problem = f"who takes it over could not be found out within {timeout_of(ks):g}s"
+            problem = Problem(ks.key, f"who takes it over could not be found out within {timeout_of(ks):g}s")
+        self._waiting[ks.key] = frozenset([*found.values(), *([problem.key] if problem else ())])
         return found, problem
 
     async def _ask_builds(
         self, ks: Kustomization, behind: Sequence[Kustomization], refs: Sequence[ObjectRef], found: dict[ObjectRef, Key]
-    ) -> str:
-        """Adds to `found`. What may be taken over by a Kustomization that cannot be built is the answer; "" when all could."""
-        queue, seen, problem = list(behind), {ks.key: ks.spec} | {o.key: o.spec for o in self._everybody()}, ""
+    ) -> Problem | None:
+        """Adds to `found`. The answer is the first Kustomization that cannot be built."""
+        queue, seen = list(behind), {ks.key: ks.spec} | {o.key: o.spec for o in self._everybody()}
+        problem: Problem | None = None
         while queue and len(found) < len(refs):
             other = queue.pop(0)
             wanted = await self._wanted_by(other)
             if wanted.problem and _is_recent(other):
-                problem = problem or f"{other.key} may take it over and cannot be built: {wanted.problem}"
+                problem = problem or Problem(other.key, f"{other.key} may take it over and cannot be built: {wanted.problem}")
             found |= {ref: other.key for ref in refs if ref.identity in wanted.objects and ref not in found}
             for child in wanted.children:
                 if child.spec != seen.get(child.key) and _same_source(child, ks) and _is_rival(child, ks):
