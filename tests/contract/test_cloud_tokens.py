@@ -93,6 +93,22 @@ async def test_gcp_federation_of_a_service_account(clouds: Clouds) -> None:
     assert clouds.asked("gcp-impersonation")[0]["account"] == f"{EMAIL}:generateAccessToken"
 
 
+async def test_gcp_inside_gke(clouds: Clouds) -> None:
+    """Without an annotation the cluster's own pool is used, of which the metadata server tells."""
+    assert (await asked(clouds, "gcp", {}))["value"] == "gcp-federated"
+    (seen,) = clouds.asked("gcp")
+    assert seen["claims"] == {"raw": "token-for-team-project.svc.id.goog"}
+    place = "projects/team-project/locations/europe-west1/clusters/fleet"
+    assert seen["audience"] == f"identitynamespace:team-project.svc.id.goog:https://container.googleapis.com/v1/{place}"
+
+
+async def test_gcp_of_the_process(clouds: Clouds) -> None:
+    found = await asked(clouds, "gcp", OWN)
+    assert is_for_an_hour(found["expires_at"]) and found["value"] == "gcp-node"
+    found = await asked(clouds, "gcp", OWN, GCE_METADATA_HOST="127.0.0.1:1", GCE_METADATA_IP="127.0.0.1:1", NO_GCE_CHECK="true")
+    assert found["error"].startswith("failed to get a token of Google Cloud: ")
+
+
 @pytest.mark.parametrize(
     ("cloud", "annotations", "error"),
     [
@@ -122,6 +138,10 @@ async def test_through_proxies(clouds: Clouds, cloud: str, annotations: dict[str
             assert found["error"] == "credentials of AWS cannot be fetched through a SOCKS5 proxy, use an HTTP proxy"
         else:
             assert "error" not in found and set(proxy.targets) == {target}
+    for kind in (http_proxy, socks5_proxy):
+        async with kind("ada", "p@ss") as proxy:
+            found = await asked(clouds, cloud, annotations, proxy=proxy.address.replace("//", "//ada:wr0ng@"))
+            assert "error" in found and "wr0ng" not in found["error"] and proxy.targets == []
 
 
 @pytest.mark.parametrize(("cloud", "annotations"), [("aws", AWS), ("azure", AZURE), ("gcp", GCP)])

@@ -36,6 +36,7 @@ class Clouds:
     ca: bytes = b""
     ca_file: Path = Path()
     app_key: bytes = b""
+    metadata: str = ""  # host:port of the metadata server of a GKE node
     git_token: str = "ghs_installation"
     azure_token: str = "azure-token"
     seen: list[dict[str, Any]] = field(default_factory=list)
@@ -51,6 +52,8 @@ class Clouds:
             "AWS_EC2_METADATA_DISABLED": "true",
             "AZURE_AUTHORITY_HOST": self.url,
             "REQUESTS_CA_BUNDLE": str(self.ca_file),
+            "GCE_METADATA_HOST": self.metadata,
+            "GCE_METADATA_IP": self.metadata,
         }
 
     def asked(self, service: str) -> list[dict[str, Any]]:
@@ -72,6 +75,8 @@ async def running_clouds(folder: Path) -> AsyncIterator[Clouds]:
     gcp = _Gcp(clouds)
     app.router.add_post("/gcp/sts", gcp.exchange)
     app.router.add_post("/gcp/iam/v1/projects/-/serviceAccounts/{account}", gcp.impersonate)
+    app.router.add_get("/", gcp.metadata)
+    app.router.add_get("/computeMetadata/v1/{path:.*}", gcp.metadata)
     github = _GitHub(clouds, key.public_key())
     app.router.add_get("/api/v3/{kind}/{owner}/installation", github.installation)
     app.router.add_post("/api/v3/app/installations/{id}/access_tokens", github.token)
@@ -81,6 +86,8 @@ async def running_clouds(folder: Path) -> AsyncIterator[Clouds]:
     try:
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=authority.server_context(folder)).start()
         clouds.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        clouds.metadata = f"127.0.0.1:{runner.addresses[1][1]}"
         yield clouds
     finally:
         await runner.cleanup()
@@ -156,6 +163,25 @@ class _Gcp:
         self._clouds.seen.append({"service": "gcp-impersonation", "account": request.match_info["account"]})
         until = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
         return web.json_response({"accessToken": "gcp-impersonated", "expireTime": until})
+
+    async def metadata(self, request: web.Request) -> web.Response:
+        """What a node of GKE is told of its cluster and its own identity."""
+        headers = {"Metadata-Flavor": "Google"}
+        answers = {
+            "project/project-id": "team-project",
+            "instance/attributes/cluster-location": "europe-west1",
+            "instance/attributes/cluster-name": "fleet",
+            "universe/universe-domain": "googleapis.com",
+        }
+        path = request.match_info.get("path", "")
+        if path in answers:
+            return web.Response(text=answers[path], content_type="application/text", headers=headers)
+        if path.endswith("/token"):
+            answer = {"access_token": "gcp-node", "expires_in": 3600, "token_type": "Bearer"}
+            return web.json_response(answer, headers=headers)
+        if path.startswith("instance/service-accounts/default"):
+            return web.json_response({"email": "node@team-project", "scopes": []}, headers=headers)
+        return web.Response(text="computeMetadata/", headers=headers)
 
 
 class _GitHub:

@@ -134,8 +134,8 @@ def _check_data(repo: GitRepository, data: SecretData) -> None:
 
 
 def _guarded(url: git.GitUrl, data: SecretData, proxy: ProxyAccess | None) -> SecretData:
-    """The controller's own token opens whatever it may read: it goes to Azure DevOps and to nobody else, whatever a tenant writes,
-    nor does a tenant's certificate authority count at the end of a tenant's proxy. Raises InvalidSecret.
+    """The controller's own token opens whatever it may read: it goes to Azure DevOps and to nobody else, whatever tenants
+    write, nor does a tenant's certificate authority count at the end of a tenant's proxy. Raises InvalidSecret.
     """
     if url.scheme != "https" or not (url.host == _DEVOPS or url.host.endswith(_OLD_DEVOPS)):
         allowed = f"https://{_DEVOPS} and https://*{_OLD_DEVOPS}"
