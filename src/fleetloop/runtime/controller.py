@@ -17,7 +17,7 @@ from typing import Generic, Protocol, TypeVar
 from fleetloop.api import names
 from fleetloop.api.durations import InvalidDuration
 from fleetloop.api.kinds import Kind
-from fleetloop.api.meta import Key, Object, Status
+from fleetloop.api.meta import Key, Object, Status, content_of
 from fleetloop.kube.cache import Cache
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, NotFound, Unreachable
@@ -111,8 +111,10 @@ class Controller(Generic[T]):
         settings: LoopSettings,
         waits: HealthWaits | None = None,
         also: Callable[[T | None, T | None], None] | None = None,
+        is_static: Callable[[T], bool] | None = None,
     ) -> None:
-        """`also` hears every change of the kind, after the loop itself."""
+        """`also` hears every change of the kind, after the loop itself. `is_static`: objects that others only read; what was done
+        about one before is undone, once."""
         self.kind = kind
         self._loop_metrics = metrics.loop(kind.singular, settings.workers)
         self.queue = WorkQueue(self._loop_metrics)
@@ -124,6 +126,7 @@ class Controller(Generic[T]):
         self._settings = settings
         self._waits = waits
         self._also = also
+        self._is_static = is_static
         self._failures: dict[Key, int] = {}
         self._event_stored: dict[Key, float] = {}
         self._slots = Slots(settings.workers, self.queue.bar, self.queue.admit)
@@ -228,6 +231,9 @@ class Controller(Generic[T]):
         report = Report(lambda: self._save(obj, draft), lambda fact: self._recorder.record(obj, fact), slot)
         if obj.metadata.deletion_timestamp:
             return await self._finalize(obj, report)
+        if self._is_static and self._is_static(obj):
+            await self._leave(obj, report)
+            return "success"
         if self._settings.finalizer and self._settings.finalizer not in obj.metadata.finalizers:
             obj = await self._add_finalizer(obj)
         if obj.spec.suspend:  # type: ignore[attr-defined]
@@ -301,6 +307,15 @@ class Controller(Generic[T]):
             self.cache.keep(saved)
             fresh = decoded(self._struct, saved)
             obj.metadata, obj.status = fresh.metadata, fresh.status  # type: ignore[attr-defined]
+
+    async def _leave(self, obj: T, report: Report) -> None:
+        """SK14: no finalizer, no status; a suspended one stays as it is."""
+        if obj.spec.suspend:  # type: ignore[attr-defined]
+            return
+        if self._settings.finalizer in obj.metadata.finalizers:
+            await self._finalize(obj, report)
+        if status := content_of(obj.status):  # type: ignore[attr-defined]
+            await self._kube.patch(ref_of_object(obj), {"status": dict.fromkeys(status)}, subresource="status")
 
     async def _add_finalizer(self, obj: T) -> T:
         wanted = [*obj.metadata.finalizers, self._settings.finalizer]

@@ -95,6 +95,13 @@ class Storage:
             raise StorageOperationFailed(reasons.SYMLINK_UPDATE_FAILED, message) from error
         return self.url(path)
 
+    def has(self, artifact: Artifact) -> bool:
+        """Whether the file is here; nothing is said of its content."""
+        try:
+            return self._store.find(artifact.path) is not None
+        except UnsafePath:
+            return False
+
     def file_of(self, artifact: Artifact) -> Path:
         """Where an artifact of this store lies on disk."""
         return self._store.root / artifact.path

@@ -37,6 +37,8 @@ class SourceSettings:
     ssh: SshAlgorithms
     token_cache_size: int
     token_cache_duration: float
+    helm_index_max_size: int  # bytes
+    helm_chart_max_size: int
     environment: Mapping[str, str]  # of the process, for the git program: PATH, proxies
 
 
@@ -78,6 +80,8 @@ def settings_of(found: argparse.Namespace, place: Place, environment: Mapping[st
         ssh=_ssh_algorithms(found),
         token_cache_size=found.token_cache_max_size,
         token_cache_duration=found.token_cache_max_duration,
+        helm_index_max_size=found.helm_index_max_size,
+        helm_chart_max_size=found.helm_chart_max_size,
         environment=environment,
     )
 

@@ -5,21 +5,24 @@ import dataclasses
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fleetloop import git
 from fleetloop.api.kinds import kind_named
-from fleetloop.api.meta import Object
+from fleetloop.api.meta import Key, Object
 from fleetloop.api.names import SOURCE_CONTROLLER
-from fleetloop.api.source import GitRepository, OCIRepository
+from fleetloop.api.source import GitRepository, HelmChart, HelmRepository, OCIRepository
 from fleetloop.auth import TokenCache
 from fleetloop.controllers.source.artifact import Retention, Storage
+from fleetloop.controllers.source.chart_fetch import ChartFetch
 from fleetloop.controllers.source.git_access import GitAccess
 from fleetloop.controllers.source.git_checkout import GitCheckout
 from fleetloop.controllers.source.git_repository import GitRepositoryReconciler
+from fleetloop.controllers.source.helm_chart import HelmChartReconciler
+from fleetloop.controllers.source.helm_repository import HelmRepositoryReconciler, is_static
 from fleetloop.controllers.source.identities import GATE, Identities
 from fleetloop.controllers.source.oci_access import OciAccess
 from fleetloop.controllers.source.oci_repository import OciRepositoryReconciler
@@ -33,6 +36,7 @@ from fleetloop.storage.server import artifact_server
 from fleetloop.storage.store import ArtifactStore
 
 T = TypeVar("T", bound=Object)
+Changed = Callable[[Object | None, Object | None], None]
 _SELECT_TIMEOUT = 10.0  # seconds
 
 
@@ -45,7 +49,7 @@ async def run(tools: Tools, settings: SourceSettings) -> None:
     async with artifact_server(store.root, host, port), Engines() as engines, asyncio.TaskGroup() as group:
         storage = Storage(store, settings.advertised, Retention(settings.retention_ttl, settings.retention_records))
         parts = _Parts(tools, settings, storage, engines, temp)
-        for controller in (_git_repositories(parts), _oci_repositories(parts)):
+        for controller in _controllers(parts):
             group.create_task(controller.run())
 
 
@@ -59,18 +63,35 @@ class _Parts:
     engines: Engines
     temp: Path
 
-    async def select_versions(self, wanted: str, versions: Sequence[str]) -> Sequence[str]:
-        """Tags with three dotted parts, as Git and OCI repositories want them."""
-        arguments: dict[str, Any] = {"range": wanted, "versions": list(versions), "parse": "dotted"}
+    async def select_versions(self, wanted: str, versions: Sequence[str], parse: str = "dotted") -> Sequence[str]:
+        """Tags with three dotted parts, as Git and OCI repositories want them, unless `parse` says otherwise."""
+        arguments: dict[str, Any] = {"range": wanted, "versions": list(versions), "parse": parse}
         found = await self.engines.call_surely(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
         return [str(version) for version in found["matches"]]
 
-    def controller(self, struct: type[T], reconciler: Reconciler[T]) -> Controller[T]:
+    def controller(
+        self,
+        struct: type[T],
+        reconciler: Reconciler[T],
+        also: Callable[[T | None, T | None], None] | None = None,
+        is_static: Callable[[T], bool] | None = None,
+    ) -> Controller[T]:
         tools, loop = self.tools, loop_settings(self.tools, SOURCE_CONTROLLER)
-        return Controller(kind_named(struct.__name__), struct, reconciler, tools.kube, tools.recorder, tools.metrics, loop)
+        kind = kind_named(struct.__name__)
+        shared = (tools.kube, tools.recorder, tools.metrics, loop)
+        return Controller(kind, struct, reconciler, *shared, also=also, is_static=is_static)
 
 
-def _git_repositories(parts: _Parts) -> Controller[GitRepository]:
+def _controllers(parts: _Parts) -> list[Controller[Any]]:
+    """Of all kinds. A chart is woken by its source."""
+    charts = ChartWaker()
+    git, repositories = _git_repositories(parts, charts.source_changed), _helm_repositories(parts, charts.source_changed)
+    sources: dict[str, Controller[Any]] = {"GitRepository": git, "HelmRepository": repositories}
+    charts.controller = _helm_charts(parts, sources, repositories)
+    return [git, _oci_repositories(parts), repositories, charts.controller]
+
+
+def _git_repositories(parts: _Parts, changed: Changed) -> Controller[GitRepository]:
     tools, settings = parts.tools, parts.settings
     program = dataclasses.replace(git.Git.inheriting(settings.environment), ssh=settings.ssh, temp=parts.temp)
     reconciler = GitRepositoryReconciler(
@@ -81,7 +102,7 @@ def _git_repositories(parts: _Parts) -> Controller[GitRepository]:
         now=utc_now,
         temp=parts.temp,
     )
-    return parts.controller(GitRepository, reconciler)
+    return parts.controller(GitRepository, reconciler, changed)
 
 
 def _oci_repositories(parts: _Parts) -> Controller[OCIRepository]:
@@ -89,6 +110,53 @@ def _oci_repositories(parts: _Parts) -> Controller[OCIRepository]:
     access = OciAccess(tools.kube, RegistryLogins())
     reconciler = OciRepositoryReconciler(parts.storage, utc_now, tools.session, access, parts.select_versions, parts.temp)
     return parts.controller(OCIRepository, reconciler)
+
+
+def _helm_repositories(parts: _Parts, changed: Changed) -> Controller[HelmRepository]:
+    tools = parts.tools
+    shared = (parts.storage, utc_now, tools.kube, tools.session, parts.engines)
+    reconciler = HelmRepositoryReconciler(*shared, parts.settings.helm_index_max_size, parts.temp)
+    return parts.controller(HelmRepository, reconciler, changed, is_static)
+
+
+def _helm_charts(
+    parts: _Parts, sources: Mapping[str, Controller[Any]], repositories: Controller[HelmRepository]
+) -> Controller[HelmChart]:
+    tools = parts.tools
+
+    def find(key: Key) -> Object | None:
+        controller = sources.get(key.kind)
+        found: Object | None = controller.cache.get(key.namespace, key.name) if controller else None
+        return found
+
+    fetch = ChartFetch(
+        tools.kube,
+        tools.session,
+        parts.storage,
+        OciAccess(tools.kube, RegistryLogins()),
+        parts.select_versions,
+        lambda: repositories.cache,
+        parts.settings.helm_chart_max_size,
+    )
+    return parts.controller(HelmChart, HelmChartReconciler(parts.storage, utc_now, find, fetch, parts.engines, parts.temp))
+
+
+class ChartWaker:
+    """Wakes the charts of a source whose artifact is another one now."""
+
+    controller: Controller[HelmChart] | None = None
+
+    def source_changed(self, old: Object | None, new: Object | None) -> None:
+        if new is None or self.controller is None:
+            return
+        before = old.status.artifact if old else None  # type: ignore[attr-defined]  # every source's status has one
+        now = new.status.artifact  # type: ignore[attr-defined]
+        if now is None or (before is not None and before.revision == now.revision):
+            return
+        for chart in self.controller.cache:
+            ref = chart.spec.source_ref
+            if (ref.kind, chart.namespace, ref.name) == (new.kind, new.namespace, new.name):
+                self.controller.enqueue(chart.key)
 
 
 def _git_access(tools: Tools, settings: SourceSettings) -> GitAccess:

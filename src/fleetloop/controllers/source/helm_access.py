@@ -1,0 +1,63 @@
+"""What opens a chart repository: its Secrets, as basic authentication and TLS. Flux: source-kustomize.md 5.1."""
+
+import asyncio
+import ssl
+
+from fleetloop import helm_index
+from fleetloop.api import reasons
+from fleetloop.api.source import HelmRepository
+from fleetloop.auth import InvalidSecret
+from fleetloop.auth.tls import tls_context
+from fleetloop.controllers.source.failures import FetchFailed
+from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
+from fleetloop.kube.client import Kube
+
+_OPTIONS = "failed to configure Helm client options"
+
+
+async def helm_access(kube: Kube, repository: HelmRepository) -> helm_index.Access:
+    """Raises FetchFailed."""
+    spec, namespace = repository.spec, repository.namespace
+    data = await _secret(kube, namespace, spec.secret_ref.name) if spec.secret_ref else {}
+    tls_data = await _secret(kube, namespace, spec.cert_secret_ref.name) if spec.cert_secret_ref else data
+    username, password = (_text(data, key) for key in ("username", "password"))
+    if bool(username) != bool(password):
+        name = spec.secret_ref.name if spec.secret_ref else ""
+        raise _refused(f"invalid secret '{namespace}/{name}': required fields 'username' and 'password'")
+    return helm_index.Access(username, password, await _tls(tls_data), spec.pass_credentials)
+
+
+async def _tls(data: dict[str, bytes]) -> ssl.SSLContext | None:
+    ca, certificate, key = (
+        _either(data, *names) for names in (("ca.crt", "caFile"), ("tls.crt", "certFile"), ("tls.key", "keyFile"))
+    )
+    if not (ca or certificate or key):
+        return None
+    if bool(certificate) != bool(key):
+        raise _refused("'tls.crt' and 'tls.key' are required together")
+    try:
+        return await asyncio.to_thread(tls_context, ca, certificate, key)
+    except InvalidSecret as error:
+        raise _refused(str(error)) from error
+
+
+async def _secret(kube: Kube, namespace: str, name: str) -> dict[str, bytes]:
+    try:
+        return await read_secret(kube, namespace, name)
+    except SecretUnavailable as error:
+        raise FetchFailed(reasons.AUTHENTICATION_FAILED, str(error)) from error
+
+
+def _either(data: dict[str, bytes], new: str, old: str) -> bytes:
+    return data.get(new) or data.get(old) or b""
+
+
+def _text(data: dict[str, bytes], key: str) -> str:
+    try:
+        return data.get(key, b"").decode()
+    except UnicodeDecodeError:
+        raise _refused(f"'{key}' is not UTF-8 text") from None
+
+
+def _refused(reason: str) -> FetchFailed:
+    return FetchFailed(reasons.AUTHENTICATION_FAILED, f"{_OPTIONS}: {reason}")
