@@ -1,4 +1,4 @@
-"""One API server with a locked-down kustomize-controller and a source-controller for this folder; each test has its own tenants."""
+"""One API server, a locked-down kustomize-controller and a source-controller for this folder; each test has its own tenants."""
 
 import asyncio
 import base64
@@ -20,6 +20,7 @@ from fleetloop.local.state import ClusterFolder
 from tests.e2e.kustomize.conftest import ADMIN, KUSTOMIZE_API, LOCK_DOWN, SOURCE_API, condition
 from tests.kit.artifacts import ArtifactServer, artifact_server
 from tests.kit.controller import Controller
+from tests.kit.forge import LocalForge, running_forge
 from tests.kit.workloads import until
 
 DEADLINE = 60.0  # seconds
@@ -33,6 +34,8 @@ class World:
     kustomize: Controller
     source: Controller
     artifacts: ArtifactServer
+    forge: LocalForge
+    token: str
     folder: Path
 
     async def tenant(self, prefix: str = "team") -> "Tenant":
@@ -82,6 +85,25 @@ class Tenant:
     async def git_repository(self, url: str, name: str = "git", **spec: Any) -> ObjectRef:
         return await self.apply(SOURCE_API, "GitRepository", name, **({"interval": "1h", "url": url} | spec))
 
+    @property
+    def url(self) -> str:
+        """Of the tenant's repository, once it was made."""
+        return self.world.forge.clone_url("acme", self.name)
+
+    async def repository(self, **spec: Any) -> ObjectRef:
+        """A repository of the forge, and a GitRepository `git` of it."""
+        world = self.world
+        await world.forge.admin.create_repository("acme", self.name)
+        secret = {"username": "x-access-token", "password": world.token, "ca__crt": world.forge.ca_file.read_text()}
+        await self.secret("git", **secret)
+        return await self.git_repository(self.url, **({"ref": {"branch": "main"}, "secretRef": {"name": "git"}} | spec))
+
+    async def push(self, files: dict[str, str]) -> str:
+        world = self.world
+        return await world.forge.push_files(
+            "acme", self.name, files, token=world.token, folder=world.folder / f"work-{self.name}"
+        )
+
     async def secret(self, name: str, **data: str) -> None:
         encoded = {key.replace("__", "."): base64.b64encode(value.encode()).decode() for key, value in data.items()}
         metadata = {"name": name, "namespace": self.name}
@@ -126,17 +148,24 @@ async def goes_on(tenant: Tenant, name: str = "innocent") -> None:
 async def inputs_world(folder: Path) -> AsyncIterator[World]:
     (folder / "one").mkdir()
     kubeconfig = folder / "one" / "kubeconfig"
-    async with EmbeddedCluster(ClusterFolder(folder / "one"), ClusterSettings()).running(), artifact_server() as artifacts:
-        async with Kube(from_kubeconfig([kubeconfig]), field_manager="test") as kube:
-            for kind in KINDS:
-                await kube.apply(crd_of(kind))
-            kustomize = Controller("kustomize-controller", kubeconfig, folder / "kustomize", (*LOCK_DOWN, GATE))
-            source = Controller("source-controller", kubeconfig, folder / "source")
-            await asyncio.gather(kustomize.start(), source.start())
-            try:
-                yield World(kube, kustomize, source, artifacts, folder)
-            finally:
-                await asyncio.gather(kustomize.stop(), source.stop())
+    async with (
+        EmbeddedCluster(ClusterFolder(folder / "one"), ClusterSettings()).running(),
+        artifact_server() as artifacts,
+        running_forge(folder / "forge") as forge,
+        Kube(from_kubeconfig([kubeconfig]), field_manager="test") as kube,
+    ):
+        await forge.admin.create_user("ada")
+        await forge.admin.create_org("acme", owners=["ada"])
+        token = await forge.admin.create_token("ada", {"contents": "write"}, "acme")
+        for kind in KINDS:
+            await kube.apply(crd_of(kind))
+        kustomize = Controller("kustomize-controller", kubeconfig, folder / "kustomize", (*LOCK_DOWN, GATE))
+        source = Controller("source-controller", kubeconfig, folder / "source")
+        await asyncio.gather(kustomize.start(), source.start())
+        try:
+            yield World(kube, kustomize, source, artifacts, forge, token, folder)
+        finally:
+            await asyncio.gather(kustomize.stop(), source.stop())
 
 
 @pytest_asyncio.fixture(loop_scope="package", scope="package")
