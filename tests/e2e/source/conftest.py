@@ -145,6 +145,22 @@ def ready(status: str, reason: str = "") -> Callable[[Manifest], bool]:
 
 
 @asynccontextmanager
+async def flags(tenant: Tenant, *wanted: str) -> AsyncIterator[None]:
+    """The controller, for a while, with these flags."""
+    controller = tenant.world.controller
+    usual = controller.flags
+    await controller.kill()
+    controller.flags = wanted
+    await controller.start()
+    try:
+        yield
+    finally:
+        await controller.kill()
+        controller.flags = usual
+        await controller.start()
+
+
+@asynccontextmanager
 async def _world(folder: Path) -> AsyncIterator[World]:
     control_plane = ControlPlane(ClusterFolder(folder / "cluster"), Programs())
     async with (

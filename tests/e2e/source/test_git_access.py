@@ -1,7 +1,5 @@
 """What opens a Git server, from Secrets and identities of a real cluster: 3.2 of the contract."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,7 @@ from cryptography.hazmat.primitives import serialization as pem
 
 from fleetloop import git
 from fleetloop.git.keys import read_private_key
-from tests.e2e.source.conftest import Tenant, condition, manifest, ready
+from tests.e2e.source.conftest import Tenant, condition, flags, manifest, ready
 from tests.kit.clouds import APP_ID, CLIENT, ROLE, TENANT
 from tests.kit.codecommit import HOST, running_codecommit
 from tests.kit.controller import Controller
@@ -261,19 +259,3 @@ async def test_socks5_proxy(tenant: Tenant, over: str) -> None:
     obj = await repo.requested("bad proxy")
     message = f"failed to configure proxy options: invalid proxy secret '{tenant.name}/proxy': "
     assert condition(obj, "Ready")["message"].startswith(message + "'address' must be a URL of scheme")
-
-
-@asynccontextmanager
-async def flags(tenant: Tenant, *wanted: str) -> AsyncIterator[None]:
-    """The controller, for a while, with these flags."""
-    controller = tenant.world.controller
-    usual = controller.flags
-    await controller.kill()
-    controller.flags = wanted
-    await controller.start()
-    try:
-        yield
-    finally:
-        await controller.kill()
-        controller.flags = usual
-        await controller.start()

@@ -13,8 +13,8 @@ import aiohttp
 import pytest
 
 from fleetloop import git
-from fleetloop.kube.objects import Manifest
-from tests.e2e.source.conftest import API, Repository, Tenant, condition, ready
+from fleetloop.kube.objects import Manifest, ObjectRef
+from tests.e2e.source.conftest import API, Repository, Tenant, condition, flags, ready
 from tests.kit.controller import Controller
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -265,6 +265,27 @@ async def test_a_full_disk(tenant: Tenant) -> None:
         resource.prlimit(controller.process.pid, resource.RLIMIT_FSIZE, limits)
     await repo.until(ready("True"))
     assert (await tenant.until_event("NewArtifact"))["message"].startswith("stored artifact for commit 'change copy-0")
+
+
+async def test_another_address_and_another_digest_algorithm(tenant: Tenant) -> None:
+    """SK3, 2.1, 2.4: the URL follows the flag without an event; stored digests go on to verify; only new ones are of the new kind."""
+    await tenant.push({"a": "1"})
+    repo = await tenant.repository()
+    old = (await repo.until(ready("True")))["status"]["artifact"]
+    told = await tenant.until_event("NewArtifact")
+    changed = ("--storage-adv-addr=https://artifacts.example.com/", "--artifact-digest-algo=blake3")
+    async with flags(tenant, *tenant.world.controller.flags, *changed):
+        moved = (await repo.requested("moved"))["status"]["artifact"]
+        assert moved == old | {"url": f"https://artifacts.example.com/{old['path']}"}
+        assert await repo.kube.get(event_of(tenant, told)) == told
+        await tenant.push({"a": "2"})
+        new = (await repo.requested("pushed"))["status"]["artifact"]
+        assert new["digest"].startswith("blake3:") and len(new["digest"]) == len("blake3:") + 64
+    assert (await repo.requested("back"))["status"]["artifact"]["digest"] == new["digest"]
+
+
+def event_of(tenant: Tenant, event: Manifest) -> ObjectRef:
+    return ObjectRef("v1", "Event", tenant.name, event["metadata"]["name"])
 
 
 async def test_artifacts_are_served_by_the_leader_alone(tenant: Tenant, tmp_path: Path) -> None:
