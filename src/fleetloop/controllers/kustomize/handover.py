@@ -36,6 +36,7 @@ TAKES_OVER = "kustomize.fleetloop.dev/takes-over"  # on the new Kustomization: t
 GRACE = datetime.timedelta(minutes=10)  # for one that cannot be built; after that it holds up nobody
 RETRY = 15.0  # seconds
 REMEMBERED = 2000  # builds
+TURN = 64  # Kustomizations, after which others on the loop have theirs
 
 
 class Undecided(Failure):
@@ -131,8 +132,11 @@ class Handover:
         """Adds to `found`. The answer is the first Kustomization that cannot be built."""
         queue, seen = list(behind), {ks.key: ks.spec} | {o.key: o.spec for o in self._everybody()}
         problem: Problem | None = None
-        while queue and len(found) < len(refs):
-            other = queue.pop(0)
+        for number, other in enumerate(queue):
+            if len(found) == len(refs):
+                break
+            if number % TURN == TURN - 1:
+                await asyncio.sleep(0)
             wanted = await self._wanted_by(other)
             if wanted.problem and _is_recent(other):
                 problem = problem or Problem(other.key, f"{other.key} may take it over and cannot be built: {wanted.problem}")
@@ -148,8 +152,7 @@ class Handover:
             source = find_source(ks, self._sources, self._settings)
         except Failure:  # what it has is all that it can want
             return Wanted(frozenset(ref.identity for ref in inventory_of(ks.status)))
-        spec = orjson.dumps(msgspec.to_builtins(ks.spec), option=orjson.OPT_SORT_KEYS).decode()
-        token = f"{ks.key} {source.artifact.digest} {spec}"
+        token = f"{ks.key} {source.artifact.digest} {_version_of(ks)}"
         if token not in self._wanted:
             self._wanted[token] = await self._built(ks, source)
             if len(self._wanted) > REMEMBERED:
@@ -170,6 +173,13 @@ class Handover:
             return find_source(ks, self._sources, self._settings).revision
         except Failure:
             return ""
+
+
+def _version_of(ks: Kustomization) -> str:
+    """One that is only planned has no generation yet."""
+    if ks.metadata.uid:
+        return f"{ks.metadata.uid} {ks.metadata.generation}"
+    return orjson.dumps(msgspec.to_builtins(ks.spec), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _identity(ks: Kustomization) -> Identity:
