@@ -277,17 +277,19 @@ def _strict(manifest: Manifest, wanted: type[T], *path: str) -> T | None:
 def _conditions(manifest: Manifest) -> list[_Condition]:
     """Raises _Odd unless all of them are maps of texts."""
     status = manifest.get("status")
-    items = status.get("conditions") if isinstance(status, dict) else status
-    if items is not None and not isinstance(items, list):
+    if not isinstance(status, dict | None):
+        raise _Odd("status is no map")
+    items = (status or {}).get("conditions")
+    if not isinstance(items, list | None):
         raise _Odd("status.conditions is no list")
     return [_condition(item) for item in items or []]
 
 
 def _condition(item: Any) -> _Condition:
-    values = [(item or {}).get(name) for name in _Condition._fields] if isinstance(item, dict | None) else [0]
-    if not all(value is None or isinstance(value, str) for value in values):
+    texts = [(item or {}).get(name) for name in _Condition._fields] if isinstance(item, dict | None) else [0]
+    if not all(isinstance(text, str | None) for text in texts):
         raise _Odd("status.conditions holds something that is no condition")
-    return _Condition(*(value or "" for value in values))
+    return _Condition(*(str(text or "") for text in texts))
 
 
 _RULES: dict[tuple[str, str], Callable[[Manifest], Health]] = {
