@@ -31,7 +31,7 @@ def value_at(document: Any, pointer: Pointer) -> Any:
 
 
 def without(document: Any, pointers: Iterable[Pointer]) -> Any:
-    """Mappings that are emptied by it go too: absent and empty is the same to whom asks for what is left."""
+    """Fields that are emptied by it go too: absent and empty is the same to whom asks for what is left."""
     for pointer in sorted(pointers, key=_last_first, reverse=True):
         document = _removed(document, pointer)
     return document
@@ -102,7 +102,7 @@ def _removed(document: Any, pointer: Pointer) -> Any:
     kept = _removed(child, rest) if rest else ABSENT
     if kept is child:
         return document
-    if kept in ({}, ONLY_ITSELF):
+    if kept in ({}, ONLY_ITSELF) and isinstance(document, dict):
         kept = ABSENT
     if isinstance(document, list):
         position = int(part)

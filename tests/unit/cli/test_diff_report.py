@@ -6,6 +6,7 @@ import pytest
 
 from fleetloop.cli.diff_ignore import without_ignored
 from fleetloop.cli.diff_report import report
+from fleetloop.cli.errors import CliError
 from fleetloop.cli.secret_mask import LAST_APPLIED, mask_pair, scrubbed
 
 
@@ -75,7 +76,8 @@ def test_errors_do_not_quote_values() -> None:
         ({"labelSelector": "tier=web,!old,tier!=db,tier"}, True),
         ({"labelSelector": "tier==db"}, False),
         ({"annotationSelector": "x"}, False),
-        ({"labelSelector": "tier in (web)"}, False),
+        ({"labelSelector": "tier in (web)"}, True),
+        ({"labelSelector": "tier notin (web)"}, False),
     ],
 )
 def test_ignored_paths(target: dict[str, str] | None, is_removed: bool) -> None:
@@ -85,5 +87,10 @@ def test_ignored_paths(target: dict[str, str] | None, is_removed: bool) -> None:
     found = without_ignored(manifest, [rule])
     assert ("replicas" in found["spec"]) is not is_removed
     assert found["spec"]["c"] == ([{}] if is_removed else [{"i": 1}])
-    assert ("e.g/x" in found["metadata"]["annotations"]) is not is_removed
+    assert ("annotations" in found["metadata"]) is not is_removed
     assert manifest["spec"]["replicas"] == 1  # type: ignore[index]
+
+
+def test_an_ignore_rule_that_cannot_be_read_is_told() -> None:
+    with pytest.raises(CliError, match=r"spec.ignore\[0\]: name: invalid regular expression"):
+        without_ignored({}, [{"paths": ["/a"], "target": {"name": "("}}])
