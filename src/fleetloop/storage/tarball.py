@@ -20,6 +20,7 @@ from fleetloop.storage.ignore import IgnoreRules
 _BLOCK = 512
 _LEVEL = 6
 _CHUNK = 1 << 20
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 NOTHING_IGNORED = IgnoreRules(())
 
 
@@ -128,9 +129,7 @@ def unpack(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
     Nothing lands outside: no absolute or parent paths, no links of any kind, no devices, and no file twice.
     """
     with _opened(archive) as tar:
-        budget = _Budget(limits)
-        for member in tar:
-            budget.take(member)
+        for member in _members(tar, limits):
             _unpack_member(tar, member, into)
 
 
@@ -138,9 +137,7 @@ def unpack_regular(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) 
     """As `unpack`, for archives of others, which are packed anew: links and devices are left out silently, and of files that
     come twice the last one counts (3.5)."""
     with _opened(archive) as tar:
-        budget = _Budget(limits)
-        for member in tar:
-            budget.take(member)
+        for member in _members(tar, limits):
             if member.isreg():
                 (into / _safe_name(member.name)).unlink(missing_ok=True)
             if member.isreg() or member.isdir():
@@ -149,14 +146,23 @@ def unpack_regular(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) 
 
 @contextmanager
 def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    """Raises UnsafeArchive for what reading it shows."""
+    """Raises UnsafeArchive for what reading it shows. tarfile's own gzip stream copies all that it has in hand at every read."""
     try:
-        with tarfile.open(archive, mode="r|gz") as tar:
+        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
             yield tar
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UnsafeArchive(f"archive cannot be read: {error}") from None
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise UnsafeArchive(f"archive holds '{Path(error.filename).name}' as a file and as a directory") from None
+
+
+def _members(tar: tarfile.TarFile, limits: Limits) -> Iterator[tarfile.TarInfo]:
+    """As they come; none is kept."""
+    budget = _Budget(limits)
+    while member := tar.next():
+        tar.members.clear()  # type: ignore[attr-defined]
+        budget.take(member)
+        yield member
 
 
 class _Budget:
@@ -178,12 +184,15 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) ->
         return
     if not member.isreg():
         raise UnsafeArchive(f"archive holds '{member.name[:200]}', which is neither a file nor a directory")
-    target.parent.mkdir(parents=True, exist_ok=True)
     content = tar.extractfile(member)
     assert content is not None  # a regular file has content
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    mode = 0o700 if member.mode & stat.S_IXUSR else 0o600
     try:
-        descriptor = os.open(target, flags, 0o700 if member.mode & stat.S_IXUSR else 0o600)
+        try:
+            descriptor = os.open(target, _NEW_FILE, mode)
+        except FileNotFoundError:  # most files lie beside another
+            target.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(target, _NEW_FILE, mode)
     except FileExistsError:
         raise UnsafeArchive(f"archive holds '{member.name[:200]}' twice") from None
     with open(descriptor, "wb") as file:
