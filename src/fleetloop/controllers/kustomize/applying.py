@@ -78,7 +78,8 @@ class Applier:
             raise ReconciliationFailed("\n".join([str(error), *changes.lines()])) from error
         finally:
             last_applied.remember(built.objects, changes.changes)
-        cluster.live.ignore({change.ref: change.ignored for change in changes.changes})
+        before = dict.fromkeys(cluster.owned.refs(ks.key), ())
+        cluster.live.ignore(before | {change.ref: change.ignored for change in changes.changes})
         cluster.owned.assign(ks.key, changes.refs)
         draft.inventory = inventory(changes.refs)
         self._tell(ks, source, changes, settings, report)

@@ -154,9 +154,10 @@ class Clusters:
 
     def disown(self, key: Key) -> None:
         """What it applied is nobody's: a change of it is no foreign write."""
-        self.local.owned.forget(key)
-        if cluster := self.named(self._names.get(key, LOCAL)):
-            cluster.owned.forget(key)
+        for cluster in (self.local, self.named(self._names.get(key, LOCAL))):
+            if cluster:
+                cluster.live.ignore(dict.fromkeys(cluster.owned.refs(key), ()))
+                cluster.owned.forget(key)
 
     def leave(self, key: Key) -> None:
         """It uses no remote cluster any more."""

@@ -21,6 +21,10 @@ class Owned:
             if self._owner.get(ref.identity) == key:
                 del self._owner[ref.identity]
 
+    def refs(self, key: Key) -> list[ObjectRef]:
+        """What nobody else has applied since."""
+        return [ref for ref in self._refs.get(key, ()) if self.owner(ref) == key]
+
     def owner(self, ref: ObjectRef) -> Key | None:
         return self._owner.get(ref.identity)
 
