@@ -1,4 +1,11 @@
-"""Git repositories, by the git program: list refs, fetch a tree, clone, commit, sign, push; SSH keys."""
+"""Git repositories, by the git program: list refs, fetch a tree, clone, commit, sign, push; SSH keys.
+
+What needs cryptography is imported only when asked for: ten MiB that a controller at rest does without.
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from fleetloop.git.address import GitUrl
 from fleetloop.git.commit import Commit
@@ -21,13 +28,22 @@ from fleetloop.git.errors import (
     SparsePathMissing,
 )
 from fleetloop.git.fetch import WHOLE_TREE, FetchOptions, fetch, list_refs, newest_of
-from fleetloop.git.keys import KeyPair, generate_key, key_pair_of, scan_host_key
 from fleetloop.git.program import PLAIN_GIT, Git
 from fleetloop.git.redirect import moved_to
 from fleetloop.git.reference import Reference, branch, commit, named, tag, tags_of
-from fleetloop.git.signing import OpenPgpSigner, Signer, SshSigner
-from fleetloop.git.verify import BadSignature, NotSigned, is_signed_tag, verify_commit, verify_tag
-from fleetloop.git.worktree import Person, clone, commit_all, push
+
+if TYPE_CHECKING:
+    from fleetloop.git.keys import KeyPair, generate_key, key_pair_of, scan_host_key
+    from fleetloop.git.signing import OpenPgpSigner, Signer, SshSigner
+    from fleetloop.git.verify import BadSignature, NotSigned, is_signed_tag, verify_commit, verify_tag
+    from fleetloop.git.worktree import Person, clone, commit_all, push
+
+_LATER: Mapping[str, frozenset[str]] = {
+    "keys": frozenset({"KeyPair", "generate_key", "key_pair_of", "scan_host_key"}),
+    "signing": frozenset({"OpenPgpSigner", "Signer", "SshSigner"}),
+    "verify": frozenset({"BadSignature", "NotSigned", "is_signed_tag", "verify_commit", "verify_tag"}),
+    "worktree": frozenset({"Person", "clone", "commit_all", "push"}),
+}
 
 __all__ = [
     "ANONYMOUS",
@@ -83,3 +99,10 @@ __all__ = [
     "verify_commit",
     "verify_tag",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _LATER.items():
+        if name in names:
+            return getattr(importlib.import_module(f"fleetloop.git.{module}"), name)
+    raise AttributeError(name)

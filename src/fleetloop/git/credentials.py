@@ -17,7 +17,6 @@ from urllib.parse import quote
 from fleetloop.git import socks_connect
 from fleetloop.git.address import GitUrl
 from fleetloop.git.errors import AuthenticationFailed, InvalidKey
-from fleetloop.git.keys import openssh_form
 
 _ALGORITHMS = re.compile(r"[A-Za-z0-9@.+,-]*")
 
@@ -168,8 +167,12 @@ def _openssh_identity(credentials: Credentials) -> bytes:
         raise AuthenticationFailed("invalid SSH credentials: 'known_hosts' is required")
     if credentials.proxy and not credentials.proxy.is_socks:
         raise AuthenticationFailed("invalid proxy: Git over SSH takes a socks5:// proxy alone")
+    if not credentials.identity:
+        return b""
+    from fleetloop.git.keys import openssh_form  # cryptography, which HTTPS does without
+
     try:
-        return openssh_form(credentials.identity, credentials.passphrase) if credentials.identity else b""
+        return openssh_form(credentials.identity, credentials.passphrase)
     except InvalidKey as error:
         raise AuthenticationFailed(f"invalid SSH credentials: {error}") from None
 
