@@ -42,7 +42,7 @@ class Envsubst(Command):
                     continue
                 given = {"text": line, "variables": variables, "strict": self.strict}
                 try:
-                    result = await engines.call(Family.BUILD, "substitute.text", LINE_TIMEOUT, **given)
+                    result = await engines.call(Family.BUILD, "substitute.text", LINE_TIMEOUT, None, **given)
                 except EngineError as error:
                     raise CliError(str(error)) from None
                 cx.print(result["text"])

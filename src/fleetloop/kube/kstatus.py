@@ -286,7 +286,7 @@ def _conditions(manifest: Manifest) -> list[_Condition]:
 
 
 def _condition(item: Any) -> _Condition:
-    texts = [(item or {}).get(name) for name in _Condition._fields] if isinstance(item, dict | None) else [0]
+    texts: list[Any] = [(item or {}).get(name) for name in _Condition._fields] if isinstance(item, dict | None) else [0]
     if not all(isinstance(text, str | None) for text in texts):
         raise _Odd("status.conditions holds something that is no condition")
     return _Condition(*(str(text or "") for text in texts))

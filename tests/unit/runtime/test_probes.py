@@ -27,7 +27,7 @@ async def test_probes(path: str) -> None:
     ("path", "status", "says"),
     [
         ("", 200, "goroutine\t"),
-        ("cmdline", 200, "pytest"),
+        ("cmdline", 200, "python"),
         ("goroutine", 200, "test_profiles"),
         ("heap", 200, "dict"),
         ("threadcreate", 200, "MainThread"),
