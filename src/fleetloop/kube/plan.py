@@ -121,7 +121,7 @@ class _Planner:
 
     async def try_out(self, desired: Manifest) -> None:
         """A dry run for its refusal alone; it changes nothing, where `plan` would delete or take over."""
-        if is_ignored(desired):
+        if is_ignored(desired) or self.settings.as_it_was(desired):
             return
         try:
             await self.kube.preview(desired, field_manager=self.settings.manager)

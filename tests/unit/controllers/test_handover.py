@@ -26,15 +26,14 @@ WEB_ENTRY = {"entries": [{"id": "team_web_apps_Deployment", "v": "v1"}]}
 
 
 def ks(name: str, applied: str = OLD, namespace: str = "team", inventory: Any = None, **changes: Any) -> Kustomization:
-    """`changes`: `annotations`, `deleted`, `failed_since`; others go to the spec."""
+    """`changes`: `annotations`, `deleted`, `created`; others go to the spec."""
     metadata: dict[str, Any] = {"name": name, "namespace": namespace, "generation": 1, "uid": f"uid-{name}"}
     metadata["annotations"] = changes.pop("annotations", {})
     if changes.pop("deleted", False):
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     status: dict[str, Any] = {"lastAppliedRevision": applied, "observedGeneration": 1, "inventory": inventory or {"entries": []}}
-    if since := changes.pop("failed_since", ""):
-        ready = {"type": "Ready", "status": "False", "reason": "BuildFailed", "message": "m", "lastTransitionTime": since}
-        status["conditions"] = [ready]
+    if created := changes.pop("created", ""):
+        metadata["creationTimestamp"] = created
     spec = {"interval": "5m", "prune": True, "sourceRef": {"kind": "GitRepository", "name": "src", "namespace": "team"}} | changes
     kind = {"apiVersion": "kustomize.toolkit.fluxcd.io/v1", "kind": "Kustomization"}
     return msgspec.convert(kind | {"metadata": metadata, "spec": spec, "status": status}, Kustomization)
@@ -47,6 +46,7 @@ class World:
         self.everybody = list(everybody)
         self.builds = builds
         self.built: list[str] = []
+        self.artifact = dict(ARTIFACT)
         self.handover = Handover(lambda: self.everybody, self, settings(), self._tree, self._build)
 
     def find(self, key: Key) -> Object | None:
@@ -57,7 +57,7 @@ class World:
             "kind": "GitRepository",
             "metadata": {"name": "src", "namespace": "team"},
             "spec": {"url": "https://x.example", "interval": "1m"},
-            "status": {"artifact": ARTIFACT},
+            "status": {"artifact": self.artifact},
         }
         return msgspec.convert(source, GitRepository)
 
@@ -122,16 +122,23 @@ async def test_one_that_is_only_planned_is_built_too_and_a_changed_one_again() -
     assert await world.claimed() == "Kustomization/team/a takes it over", "its parent is about to change it"
 
 
-async def test_one_that_cannot_be_built_holds_up_for_a_while() -> None:
+@pytest.mark.parametrize("created", [False, True])
+async def test_one_that_cannot_be_built_holds_up_for_a_while(created: bool) -> None:
+    """After the commit arrived, or it was created itself."""
     now = datetime.datetime.now(datetime.UTC)
-    recently, long_ago = ((now - datetime.timedelta(minutes=minutes)).isoformat() for minutes in (1, 60))
     broken = BuildError("kustomize build failed: x")
     words = "Kustomization/team/b may take it over and cannot be built: kustomize build failed: x"
-    assert await World(A, ks("b"), b=broken).claimed() == words
-    assert await World(A, ks("b", failed_since=recently), b=broken).claimed() == words
-    assert await World(A, ks("b", failed_since=long_ago), b=broken).claimed() == ""
-    with pytest.raises(Undecided, match="cannot be built"):
-        await World(A, ks("b"), b=broken).handover.heirs(A, [WEB])
+    for minutes, claim in ((1, words), (60, "")):
+        then = (now - datetime.timedelta(minutes=minutes)).isoformat()
+        world = World(A, ks("b", **({"created": then} if created else {})), b=broken)
+        if not created:
+            world.artifact |= {"lastUpdateTime": then}
+        assert await world.claimed() == claim
+        if claim:
+            with pytest.raises(Undecided, match="cannot be built"):
+                await world.handover.heirs(A, [WEB])
+            world.everybody.append(ks("c", NEW, inventory=WEB_ENTRY))
+            assert await world.claimed() == "Kustomization/team/c takes it over", "then the broken one does not matter"
 
 
 async def test_children_that_are_pruned_themselves_claim_nothing() -> None:

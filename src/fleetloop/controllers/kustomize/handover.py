@@ -8,9 +8,10 @@ Flux: source-kustomize.md SK28, where such an object is deleted when its old own
 
 import asyncio
 import datetime
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 import orjson
@@ -33,7 +34,7 @@ from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.outcome import Failure
 
 TAKES_OVER = "kustomize.fleetloop.dev/takes-over"  # on the new Kustomization: the name of the old one, in the same namespace
-GRACE = datetime.timedelta(minutes=10)  # for one that cannot be built; after that it holds up nobody
+GRACE = datetime.timedelta(minutes=10)  # from a commit's arrival: so long one that cannot be built holds up the others
 RETRY = 15.0  # seconds
 REMEMBERED = 2000  # builds
 TURN = 64  # Kustomizations, after which others on the loop have theirs
@@ -47,11 +48,13 @@ class Undecided(Failure):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a Kustomization will apply: objects, and Kustomizations among them. `problem`: why that cannot be known."""
+    """What a Kustomization will apply: objects, and Kustomizations among them. `problem`: why that cannot be known; by the loop's
+    clock it is asked again after `until`."""
 
     objects: frozenset[Identity] = frozenset()
     children: tuple[Kustomization, ...] = ()
     problem: str = ""
+    until: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Handover:
                 problem = await self._ask_builds(ks, behind, refs, found)
         except TimeoutError:
             problem = Problem(ks.key, f"who takes it over could not be found out within {timeout_of(ks):g}s")
+        if len(found) == len(refs):
+            problem = None
         self._waiting[ks.key] = frozenset([*found.values(), *([problem.key] if problem else ())])
         return found, problem
 
@@ -138,7 +143,7 @@ class Handover:
             if number % TURN == TURN - 1:
                 await asyncio.sleep(0)
             wanted = await self._wanted_by(other)
-            if wanted.problem and _is_recent(other):
+            if wanted.problem:
                 problem = problem or Problem(other.key, f"{other.key} may take it over and cannot be built: {wanted.problem}")
             found |= {ref: other.key for ref in refs if ref.identity in wanted.objects and ref not in found}
             for child in wanted.children:
@@ -153,18 +158,19 @@ class Handover:
         except Failure:  # what it has is all that it can want
             return Wanted(frozenset(ref.identity for ref in inventory_of(ks.status)))
         token = f"{ks.key} {source.artifact.digest} {_version_of(ks)}"
-        if token not in self._wanted:
-            self._wanted[token] = await self._built(ks, source)
+        wanted = self._wanted.get(token)
+        if wanted is None or wanted.until < asyncio.get_running_loop().time():
+            wanted = self._wanted[token] = await self._built(ks, source)
             if len(self._wanted) > REMEMBERED:
                 self._wanted.popitem(last=False)
-        return self._wanted[token]
+        return wanted if _is_recent(ks, source) else replace(wanted, problem="")
 
     async def _built(self, ks: Kustomization, source: Source) -> Wanted:
         try:
             async with self._tree_of(source, self._settings.requeue_dependency) as tree:
                 objects = (await self._build(tree, source, ks, timeout_of(ks))).objects
         except (BuildError, Failure, ApiError) as error:
-            return Wanted(problem=str(error))
+            return Wanted(problem=str(error), until=asyncio.get_running_loop().time() + RETRY)
         children = tuple(child for manifest in objects if (child := _kustomization_in(manifest)))
         return Wanted(frozenset(ref_of(manifest).identity for manifest in objects), children)
 
@@ -209,10 +215,10 @@ def _has_applied(ks: Kustomization, revision: str | None = None) -> bool:
     return current and revision in {None, status.last_applied_revision}
 
 
-def _is_recent(ks: Kustomization) -> bool:
-    """Whether its trouble may belong to the commit at hand."""
-    ready = ks.status.condition("Ready")
-    return ready is None or ready.status != "False" or utc_now() - ready.last_transition_time < GRACE
+def _is_recent(ks: Kustomization, source: Source) -> bool:
+    """Whether its trouble may belong to the commit at hand; nobody is held up for ever."""
+    since = max(filter(None, (source.artifact.last_update_time, ks.metadata.creation_timestamp)))
+    return utc_now() - since < GRACE
 
 
 def _kustomization_in(manifest: Manifest) -> Kustomization | None:
