@@ -7,7 +7,6 @@ Commands in kubeconfigs (`exec`) are run for the person at the CLI only; a kubec
 import base64
 import os
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -259,6 +258,8 @@ def _with_plugin(connection: Connection, plugin: dict[str, Any]) -> Connection:
 
 
 def _run_plugin(plugin: dict[str, Any]) -> dict[str, Any]:
+    import subprocess  # which few kubeconfigs need
+
     command = [plugin["command"], *(plugin.get("args") or [])]
     info = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": {"interactive": False}}
     extra = {item["name"]: item["value"] for item in plugin.get("env") or []}
