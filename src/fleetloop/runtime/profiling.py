@@ -52,7 +52,7 @@ def add_profiling(app: web.Application) -> None:
         return web.Response(text="".join(f"{thread.name}\n" for thread in threading.enumerate()))
 
     async def cmdline(_: web.Request) -> web.Response:
-        return web.Response(text="\0".join(sys.argv))
+        return web.Response(text="\0".join(sys.orig_argv))
 
     async def index(_: web.Request) -> web.Response:
         return web.Response(text="".join(f"{name}\t{about}\n" for name, about in _PAGES.items()))

@@ -268,7 +268,7 @@ async def test_a_full_disk(tenant: Tenant) -> None:
 
 
 async def test_another_address_and_another_digest_algorithm(tenant: Tenant) -> None:
-    """SK3, 2.1, 2.4: the URL follows the flag without an event; stored digests still verify; only new ones are of the new kind."""
+    """SK3, 2.1, 2.4: the URL follows the flag without an event; stored digests still verify, new ones are of the new kind."""
     await tenant.push({"a": "1"})
     repo = await tenant.repository()
     old = (await repo.until(ready("True")))["status"]["artifact"]
