@@ -316,9 +316,9 @@ async def test_links_and_foreign_names(tenant: Tenant, tmp_path: Path) -> None:
 async def test_a_hanging_server_fails_alone(tenant: Tenant) -> None:
     await tenant.push({"a": "1"})
     await tenant.world.forge.admin.hang(f"/acme/{tenant.name}.git", 2)
-    hanging = await tenant.repository("hanging", timeout="1s")
+    hanging = await tenant.repository("hanging", timeout="4s")
     obj = await hanging.until(ready("False"))
-    message = f"failed to checkout and determine revision: unable to list remote for '{tenant.url}': no answer within 1s"
+    message = f"failed to checkout and determine revision: unable to list remote for '{tenant.url}': no answer within 4s"
     assert condition(obj, "Ready")["message"] == message
     await tenant.world.forge.admin.lift_faults()
     await (await tenant.repository()).until(ready("True"))
