@@ -110,7 +110,14 @@ func build(ctx context.Context, args BuildArgs, shared bool) (result built, err 
 	}
 	// kustomize tries another way after a failed read and may report only that; the first refusal is the cause.
 	var refusal error
+	var secrets []string
+	defer func() {
+		if err != nil {
+			err = mask.Error(err, secrets...)
+		}
+	}()
 	files.inspect = func(path string, content []byte) error {
+		secrets = append(secrets, secretsIn(path, content)...)
 		if err := inspect(path, content, args.AllowRemoteBases, shared); err != nil && refusal == nil {
 			refusal = err
 		}
@@ -132,6 +139,21 @@ func build(ctx context.Context, args BuildArgs, shared bool) (result built, err 
 		return built{}, fmt.Errorf("kustomize build failed: %w", err)
 	}
 	return built{resources, told}, nil
+}
+
+// secretsIn are those that stand in the remote references of a kustomization file.
+func secretsIn(path string, content []byte) []string {
+	var k types.Kustomization
+	if !isKustomizationFile(path) || k.Unmarshal(content) != nil {
+		return nil
+	}
+	var secrets []string
+	for _, reference := range references(&k) {
+		if isRemote(reference) {
+			secrets = append(secrets, secretsOf(reference)...)
+		}
+	}
+	return secrets
 }
 
 func locate(files *boundedFS, args BuildArgs) (string, error) {

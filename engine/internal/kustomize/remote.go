@@ -107,10 +107,34 @@ func checkReference(reference string) error {
 	return nil
 }
 
+// plainKeys are the parts of a query that kustomize itself reads; any other may be a password.
+var plainKeys = []string{"ref", "version", "timeout", "submodules", "depth", "exec"}
+
 // shown leaves out what may be a password.
 func shown(reference string) string {
-	if parsed, err := url.Parse(reference); err == nil && parsed.User != nil {
-		return parsed.Redacted()
+	text := reference
+	for _, secret := range secretsOf(reference) {
+		text = strings.ReplaceAll(text, secret, "xxxxx")
 	}
-	return reference
+	return text
+}
+
+// secretsOf are the parts of a reference that no message may hold, as they are written in it.
+func secretsOf(reference string) []string {
+	var secrets []string
+	address, query, _ := strings.Cut(reference, "?")
+	if _, rest, found := strings.Cut(address, "://"); found {
+		host, _, _ := strings.Cut(rest, "/")
+		if user := strings.LastIndexByte(host, '@'); user >= 0 {
+			if _, password, found := strings.Cut(host[:user], ":"); found {
+				secrets = append(secrets, password)
+			}
+		}
+	}
+	for _, pair := range strings.Split(query, "&") {
+		if key, value, _ := strings.Cut(pair, "="); !slices.Contains(plainKeys, key) {
+			secrets = append(secrets, value)
+		}
+	}
+	return slices.DeleteFunc(secrets, func(secret string) bool { return secret == "" })
 }

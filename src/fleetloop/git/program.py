@@ -26,6 +26,7 @@ _CONFIG = (
     ("core.fsmonitor", "false"),
     ("core.fsync", "none"),  # every tree we make is made again after a crash
     ("core.autocrlf", "false"),
+    ("core.bigFileThreshold", "16m"),  # larger files go through in pieces, and not through memory
     ("credential.helper", ""),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),

@@ -79,7 +79,7 @@ def many_files_import(count: int = 100_000) -> bytes:
 
 
 def large_file_import(into: Path, size: int) -> Path:
-    """For `git fast-import`: one file of `size` zeros on main, and the same three times on the branch `thrice`; in a sparse file."""
+    """For `git fast-import`: one file of `size` zeros on main, and three times on the branch `thrice`; in a sparse file."""
     author = b"committer A <a@example.com> 1700000000 +0000\ndata 4\nhuge\n"
     with into.open("wb") as out:
         out.write(b"blob\nmark :1\ndata %d\n" % size)

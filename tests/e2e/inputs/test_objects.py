@@ -173,6 +173,17 @@ async def test_an_artifact_url_leads_where_it_says_and_no_secret_of_it_is_shown(
     await goes_on(tenant)
 
 
+@pytest.mark.parametrize("digest", ["md5:abc", "sha256:xyz", "sha256:" + "0" * 64])
+async def test_an_artifact_is_what_its_digest_says(tenant: Tenant, digest: str) -> None:
+    """GO-2024-2877: nothing enters a cache that is shared by digest unless it has this digest."""
+    await tenant.publish({"cm.yaml": CONFIG_MAP})
+    source = ObjectRef("source.toolkit.fluxcd.io/v1", "ExternalArtifact", tenant.name, "app")
+    await tenant.kube.patch(source, {"status": {"artifact": {"digest": digest}}}, subresource="status")
+    failure = await tenant.failed(await tenant.kustomization())
+    assert failure["reason"] == "ArtifactFailed" and "digest" in failure["message"]
+    await goes_on(tenant)
+
+
 async def test_expressions_end(tenant: Tenant) -> None:
     """GO-2024-2792: CEL that would run for hours, and one that would fill the memory, end by their cost."""
     await tenant.publish({"cm.yaml": CONFIG_MAP})

@@ -49,6 +49,7 @@ from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Target
 from fleetloop.runtime.process import Tools, loop_settings
+from fleetloop.storage.digest import UnsupportedDigest
 from fleetloop.storage.reader import (
     ArtifactCorrupt,
     ArtifactMissing,
@@ -259,7 +260,7 @@ class Wiring:
             raise NoArtifact(f"Source is not ready, artifact not found, retrying in {wait:g}s", after=wait) from error
         except ArtifactUnreachable as error:
             raise Unreachable(str(error)) from error
-        except (ArtifactCorrupt, ArtifactTooLarge, UnsafeArchive) as error:
+        except (ArtifactCorrupt, ArtifactTooLarge, UnsafeArchive, UnsupportedDigest) as error:
             raise ArtifactFailed(str(error)) from error
         async with opened:
             yield tree
