@@ -102,11 +102,11 @@ async def gke_access(
     wanted: ClusterWanted, identity: WorkloadIdentity, proxy: ProxyAccess | None = None, clouds: Management = CLOUDS
 ) -> ClusterAccess:
     """`wanted.name` is `projects/…/locations/…/clusters/…`. Raises IdentityError."""
+    if not wanted.is_placed and not _GKE.fullmatch(wanted.name):
+        raise IdentityError(f"cluster is no name of a GKE cluster: '{wanted.name[:300]}'")
     token = await gcp_token(identity, (CLOUD_PLATFORM, EMAIL_SCOPE), proxy, clouds.google)
     address, ca = wanted.address, wanted.ca
     if not wanted.is_placed:
-        if not _GKE.fullmatch(wanted.name):
-            raise IdentityError(f"cluster is no name of a GKE cluster: '{wanted.name[:300]}'")
         answer = await _json("GET", f"{clouds.gcp}/v1/{wanted.name}", token.value, proxy, clouds)
         named = (answer.get("controlPlaneEndpointsConfig") or {}).get("dnsEndpointConfig") or {}
         places = [f"https://{host}" for host in (answer.get("endpoint"), named.get("endpoint")) if host]

@@ -9,7 +9,6 @@ from fleetloop.kube.connection import (
     Connection,
     Impersonation,
     from_document,
-    from_foreign_document,
     from_kubeconfig,
     in_cluster,
     kubeconfig_paths,
@@ -26,6 +25,7 @@ from fleetloop.kube.errors import (
     NotFound,
     Unreachable,
 )
+from fleetloop.kube.foreign_kubeconfig import from_foreign_document
 from fleetloop.kube.objects import Manifest, ObjectRef, annotations_of, group_of, labels_of, ref_of, version_of
 
 if TYPE_CHECKING:

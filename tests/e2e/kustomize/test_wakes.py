@@ -59,6 +59,7 @@ async def test_a_change_of_variables_ends_a_wait(space: Space) -> None:
     await space.until(ref, lambda live: condition(live, "Healthy").get("status") == "Unknown")
     await write_variables(space, "two", labels=WATCHED)
     await space.until(space.config_map(), lambda cm: cm["data"]["a"] == "two")
+    await space.event(f"Health checks canceled due to new reconciliation triggered by ConfigMap/{space.name}/variables")
 
 
 async def test_a_circle_of_dependencies_keeps_nobody_else_asleep_sk30(space: Space) -> None:

@@ -300,3 +300,12 @@ async def test_a_refusal_is_no_absence() -> None:
         with pytest.raises(ApiError):
             await server.reach.check()
     assert server.probes == 2
+
+
+@pytest.mark.parametrize("provider", ["aws", "azure", "gcp"])
+async def test_the_controllers_own_cloud_token_goes_to_no_address_that_a_tenant_chooses(provider: str) -> None:
+    """Address and certificate in a ConfigMap are not believed: the cloud is asked first, here for what is no cluster's name."""
+    data = {"provider": provider, "address": "https://evil.example", "ca.crt": "evil", "cluster": "../x"}
+    found = await described(data, ks=by_config_map())
+    with pytest.raises(BadConnection, match="cluster is no "):
+        await found.connect()

@@ -91,7 +91,10 @@ class ClusterConfigs:
     def _cloud(
         self, provider: str, data: Mapping[str, str], account: ServiceAccount | None
     ) -> Callable[[], Awaitable[ClusterAccess]]:
-        wanted = ClusterWanted(data.get("cluster", ""), _address(data), data.get("ca.crt", ""))
+        """The controller's own identity opens more than one cluster: its token goes only where the cloud itself says, and to
+        whom it says."""
+        ca = data.get("ca.crt", "") if account else ""
+        wanted = ClusterWanted(data.get("cluster", ""), _address(data), ca)
 
         async def fetch() -> ClusterAccess:
             identity = await workload_identity(self._kube, account) if account else OWN_IDENTITY

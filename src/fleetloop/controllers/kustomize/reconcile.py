@@ -6,7 +6,7 @@ Steps write facts into the draft, saved even when one raises. Nobody here writes
 import datetime
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fleetloop.api.durations import duration_text, seconds_of
 from fleetloop.api.kustomize import Kustomization, KustomizationStatus
@@ -52,6 +52,7 @@ class Applied:
     waiting: Waiting | None
     changed: bool
     artifact: str = ""  # its digest
+    outdated_by: str = ""  # a ConfigMap or Secret that has changed since
 
 
 class KustomizationReconciler:
@@ -99,6 +100,11 @@ class KustomizationReconciler:
         """Something it applied was changed by others: the next pass applies again, whatever it was waiting for."""
         self._applied.pop(key, None)
 
+    def configured(self, key: Key, ref: ObjectRef) -> None:
+        """A ConfigMap or Secret that it names has changed: what was made with the old one counts no longer."""
+        if applied := self._applied.get(key):
+            self._applied[key] = replace(applied, outdated_by=str(ref))
+
     def forget(self, key: Key) -> None:
         self._applied.pop(key, None)
         self._applier.forget(key)
@@ -113,7 +119,7 @@ class KustomizationReconciler:
         self, cluster: Cluster, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report
     ) -> Outcome:
         token = pass_token(ks, source, cluster.name)
-        if (applied := self._applied.get(ks.key)) and applied.token == token:
+        if (applied := self._applied.get(ks.key)) and applied.token == token and not applied.outdated_by:
             if verdict := self._tools.waits.take_verdict(ks.key, token):
                 return self._judge(ks, draft, source, applied, verdict, report)
             if applied.waiting and self._tools.waits.is_waiting(ks.key, token):
@@ -182,7 +188,7 @@ class KustomizationReconciler:
     ) -> None:
         """Whatever the gate says, a wait for what is outdated ends at once; the gate makes it a condition of its own."""
         self._tools.waits.cancel(ks.key)
-        trigger = source.key if applied.artifact != source.artifact.digest else ks.key
+        trigger = applied.outdated_by or (source.key if applied.artifact != source.artifact.digest else ks.key)
         report.event(
             "Normal",
             "Progressing",

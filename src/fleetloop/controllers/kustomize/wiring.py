@@ -163,7 +163,7 @@ class Wiring:
         """A labelled ConfigMap or Secret is new, other or gone: whoever names it is reconciled, whatever it was waiting for."""
         for ks in self._controller.cache:
             if ref in config_refs(ks):
-                self._reconciler.disturb(ks.key)
+                self._reconciler.configured(ks.key, ref)
                 self._enqueue(ks.key)
 
     def _source_cache(self, kind: Kind) -> Cache[Object]:
