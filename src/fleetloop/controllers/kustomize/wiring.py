@@ -2,15 +2,15 @@
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from fleetloop.api import names
-from fleetloop.api.kinds import Kind, kind_named
+from fleetloop.api.kinds import kind_named
 from fleetloop.api.kustomize import Kustomization
-from fleetloop.api.meta import Artifact, Key, Object, content_of
+from fleetloop.api.meta import Key, content_of
 from fleetloop.api.old_versions import upgraded
 from fleetloop.auth import TokenCache
 from fleetloop.build import BuildCache, BuildRequest, Built, EncryptedSecret, build_with_files, label_objects, settings_of
@@ -32,18 +32,17 @@ from fleetloop.controllers.kustomize.kubeconfigs import Kubeconfigs
 from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.controllers.kustomize.sources import FetchedSource, Source, Sources, source_key
+from fleetloop.controllers.kustomize.source_watches import SourceWatches
+from fleetloop.controllers.kustomize.sources import Source, source_key
 from fleetloop.controllers.kustomize.steps import read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.engine import Engines, EngineSettings
-from fleetloop.kube.cache import Cache
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.managers import Takeover
 from fleetloop.kube.normal_form import normalized
-from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.controller import Controller
-from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.events import Fact
 from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.log import logger
@@ -60,7 +59,6 @@ from fleetloop.storage.reader import (
 from fleetloop.storage.tarball import UnsafeArchive
 
 STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize-controller; the object's own status is not
-SOURCE_KINDS = ("GitRepository", "OCIRepository", "Bucket")
 
 
 async def run(tools: Tools, settings: KustomizeSettings) -> None:
@@ -95,12 +93,11 @@ class Wiring:
         kubeconfigs = Kubeconfigs(self._config_reader, settings, cluster_configs.describe)
         takeover = Takeover(names.KUSTOMIZE_CONTROLLER, settings.override_managers)
         self._clusters = Clusters(tools.kube, kubeconfigs.describe, self._seen, self._disturbed, self._enqueue, takeover)
-        self._handover = Handover(lambda: self._controller.cache, self, settings, self._tree_of, self._build)
+        self._sources = SourceWatches(tools.kube, settings, self._source_revised, self._disturbed)
+        self._handover = Handover(lambda: self._controller.cache, self._sources, settings, self._tree_of, self._build)
         self._finalizer = Finalizer(self._clusters, settings, self._handover)
         self._configs = self._config_watches()
         self._waits = HealthWaits(self._enqueue, self._health_of)
-        kinds = (*SOURCE_KINDS, *(["ExternalArtifact"] if settings.gate("ExternalArtifact") else []))
-        self._sources = {kind: self._source_cache(kind_named(kind)) for kind in kinds}
         self._reconciler = KustomizationReconciler(self._kustomize_tools())
         kind = kind_named("Kustomization")
         self._controller = Controller(
@@ -118,30 +115,17 @@ class Wiring:
     def jobs(self) -> list[Any]:
         """Coroutines that run for as long as the controller does."""
         found = [self._controller.run(), self._clusters.run(), self._rules.run()]
-        found += [cache.run() for cache in self._sources.values()]
+        found += self._sources.jobs()
         found += self._cached.jobs() if self._cached else []
         found += self._configs.jobs() if self._configs else []
         return found
-
-    def find(self, key: Key) -> Object | None:
-        """The source as last seen."""
-        return self._sources[key.kind].get(key.namespace, key.name)
-
-    async def _sources_for(self, ks: Kustomization) -> Sources:
-        """What the watches told; under the gate DirectSourceFetch, what the API server says at this moment."""
-        if not self._settings.gate("DirectSourceFetch"):
-            return self
-        key = source_key(ks)
-        kind = kind_named(key.kind)
-        found = await self._tools.kube.find(ObjectRef(kind.api_version, kind.kind, key.namespace, key.name))
-        return FetchedSource(decoded(kind.struct, found) if found else None)
 
     def _kustomize_tools(self) -> KustomizeTools:
         return KustomizeTools(
             clusters=self._clusters,
             rights=ReadRights(),
             settings=self._settings,
-            sources_for=self._sources_for,
+            sources_for=self._sources.for_pass,
             find=lambda key: self._controller.cache.get(key.namespace, key.name),
             tree_of=self._tree_of,
             build=self._build,
@@ -166,26 +150,16 @@ class Wiring:
                 self._reconciler.configured(ks.key, ref)
                 self._enqueue(ks.key)
 
-    def _source_cache(self, kind: Kind) -> Cache[Object]:
-        listener = _SourceListener(kind.kind, self._source_changed, self._disturbed)
-        decode: Callable[[Manifest], Object] = lambda manifest: decoded(kind.struct, manifest)  # noqa: E731
-        return Cache(self._tools.kube, kind.api_version, kind.kind, decode, listener)
-
     def _enqueue(self, key: Key) -> None:
         self._controller.enqueue(key)
 
-    def _source_changed(self, old: Object | None, new: Object | None) -> None:
-        """A new revision, or an artifact where there was none, wakes everyone who uses the source (SK30: each by itself).
+    def _source_revised(self, key: Key) -> None:
+        """Wakes everyone who uses the source, each by itself (SK30).
 
         What was attempted last does not count: a pass may be at work with what came in between.
         """
-        artifact, before = _artifact_of(new), _artifact_of(old)
-        if new is None or artifact is None:
-            return
-        if before and (before.revision, before.digest) == (artifact.revision, artifact.digest):
-            return
         for ks in self._controller.cache:
-            if source_key(ks) == new.key:
+            if source_key(ks) == key:
                 self._enqueue(ks.key)
 
     def _kustomization_changed(self, old: Kustomization | None, new: Kustomization | None) -> None:
@@ -292,27 +266,3 @@ class Wiring:
             common.annotations if common else None,
         )
         return Built(labelled, built.files)
-
-
-class _SourceListener:
-    """A source kind's watch, told to the wiring."""
-
-    def __init__(
-        self, kind: str, changed: Callable[[Object | None, Object | None], None], disturbed: Callable[[str, Exception], None]
-    ) -> None:
-        self._kind = kind
-        self._changed = changed
-        self._disturbed = disturbed
-
-    def changed(self, old: Object | None, new: Object | None) -> None:
-        self._changed(old, new)
-
-    def undecodable(self, manifest: Manifest, error: ValueError) -> None:
-        self._disturbed(self._kind, error)
-
-    def disturbed(self, error: Exception) -> None:
-        self._disturbed(self._kind, error)
-
-
-def _artifact_of(source: Object | None) -> Artifact | None:
-    return source.status.artifact if source else None  # type: ignore[attr-defined]  # every source kind has one
