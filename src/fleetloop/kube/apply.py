@@ -128,10 +128,10 @@ async def _carry_out(kube: Kube, item: Planned, settings: ApplySettings) -> tupl
     if item.known:
         return item.known, None
     if item.action in {"skipped", "unchanged"}:
-        return change_of(ref, item.action, item.preview, item.ignored, item.dropped), item.preview
+        return change_of(ref, item.action, item.preview, item.ignored, item.dropped, settings.takeover), item.preview
     try:
         live = await kube.apply(item.request, field_manager=settings.manager)
     except ApiError as error:
         raise refused(kube, item.desired, error, "apply", settings.file_of(item.desired)) from error
     nothing = item.action == "configured" and version_of(live) == version_of(item.preview or {})
-    return change_of(ref, "unchanged" if nothing else item.action, live, item.ignored, item.dropped), live
+    return change_of(ref, "unchanged" if nothing else item.action, live, item.ignored, item.dropped, settings.takeover), live

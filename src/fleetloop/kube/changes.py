@@ -4,7 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from fleetloop.kube.managers import Takeover
 from fleetloop.kube.objects import Manifest, ObjectRef, fingerprint_of, version_of
+from fleetloop.kube.ownership import NOBODYS, Ownership, ownership_of
 from fleetloop.kube.pointers import Pointer
 
 Action = Literal["created", "configured", "unchanged", "skipped", "unknown"]  # unknown: the server failed, perhaps afterwards
@@ -13,7 +15,8 @@ Action = Literal["created", "configured", "unchanged", "skipped", "unknown"]  # 
 @dataclass(frozen=True, slots=True)
 class Change:
     """What happened to one object; `version` is its resourceVersion afterwards, 0 when it was skipped unseen; `fingerprint`: see
-    objects.fingerprint_of. `ignored`: its places that others may change; `dropped`: its fields that the API does not have."""
+    objects.fingerprint_of. `ignored`: its places that others may change; `dropped`: its fields that the API does not have;
+    `ownership`: whose fields it had then."""
 
     ref: ObjectRef
     action: Action
@@ -21,6 +24,7 @@ class Change:
     fingerprint: bytes = b""
     ignored: tuple[Pointer, ...] = ()
     dropped: tuple[str, ...] = ()
+    ownership: Ownership = field(default=NOBODYS, compare=False)
 
     def __str__(self) -> str:
         return f"{self.ref} {self.action}"
@@ -86,6 +90,10 @@ class ApplySettings:
     file_of: Callable[[Manifest], str] = no_file_is_known
     patience: float = 60.0
 
+    @property
+    def takeover(self) -> Takeover:
+        return Takeover(self.manager, self.taken_over, self.migrates)
+
 
 def change_of(
     ref: ObjectRef,
@@ -93,7 +101,9 @@ def change_of(
     live: Manifest | None,
     ignored: tuple[Pointer, ...] = (),
     dropped: tuple[str, ...] = (),
+    takeover: Takeover | None = None,
 ) -> Change:
     if live is None:
         return Change(ref, action, ignored=ignored, dropped=dropped)
-    return Change(ref, action, version_of(live), fingerprint_of(live, ignored), ignored, dropped)
+    ownership = ownership_of(live, takeover.manager, takeover.extra, ignored) if takeover else NOBODYS
+    return Change(ref, action, version_of(live), fingerprint_of(live, ignored), ignored, dropped, ownership)

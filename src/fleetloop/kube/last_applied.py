@@ -13,6 +13,7 @@ import orjson
 from fleetloop.kube.apply import Change
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
+from fleetloop.kube.ownership import Ownership
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class _Applied:
     desired: bytes
     live: bytes
     version: int
+    ownership: Ownership
 
 
 class LastApplied:
@@ -36,12 +38,14 @@ class LastApplied:
         applied, live = self._applied.get(ref), self._find_live(ref)
         if applied is None or live is None or live.fingerprint != applied.live or applied.desired != _digest(desired):
             return None
-        return Change(ref, "unchanged", live.version, live.fingerprint)
+        return Change(ref, "unchanged", live.version, live.fingerprint, ownership=live.ownership)
 
     def is_outdated(self, ref: ObjectRef, live: LiveObject) -> bool:
-        """Whether somebody wrote after it was applied and before a watch saw it first."""
+        """Whether somebody wrote to our fields after it was applied and before a watch saw it first."""
         applied = self._applied.get(ref)
-        return applied is not None and applied.version < live.version and applied.live != live.fingerprint
+        if applied is None or applied.version >= live.version or applied.live == live.fingerprint:
+            return False
+        return bool(live.ownership.writers_since(applied.ownership))
 
     def remember(self, objects: Iterable[Manifest], changes: Sequence[Change]) -> None:
         """`objects`: all that is desired; what else was known is forgotten. What was known of those without a change still holds:
@@ -53,7 +57,7 @@ class LastApplied:
             if ref not in told and ref in before:
                 self._applied[ref] = before[ref]
             elif ref in told and told[ref].action not in {"skipped", "unknown"}:
-                self._applied[ref] = _Applied(_digest(manifest), told[ref].fingerprint, told[ref].version)
+                self._applied[ref] = _Applied(_digest(manifest), told[ref].fingerprint, told[ref].version, told[ref].ownership)
 
 
 def _digest(manifest: Manifest) -> bytes:

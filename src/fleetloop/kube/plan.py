@@ -15,7 +15,7 @@ from fleetloop.kube.changes import Action, ApplySettings, Change
 from fleetloop.kube.client import Kube, Preview
 from fleetloop.kube.errors import ApiError, Conflict, Unreachable
 from fleetloop.kube.ignoring import differs, request_for
-from fleetloop.kube.managers import Takeover, takeover_patch
+from fleetloop.kube.managers import takeover_patch
 from fleetloop.kube.objects import Manifest, ref_of, version_of
 from fleetloop.kube.pointers import Pointer
 from fleetloop.kube.recreate import is_asked_for, may_help, recreate_room
@@ -167,7 +167,7 @@ class _Planner:
             raise Refusal(request, words, file=self.settings.file_of(request)) from late
 
     async def _take_over(self, desired: Manifest, seen: Manifest, ignored: Sequence[Pointer]) -> bool:
-        takeover = Takeover(self.settings.manager, self.settings.taken_over, self.settings.migrates)
+        takeover = self.settings.takeover
         patch = takeover_patch(seen, desired, takeover, ignored)
         if patch:
             try:

@@ -1,6 +1,7 @@
 """Objects that need no request: desired and live are as they were when last applied."""
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from fleetloop.kube.kstatus import Health
 from fleetloop.kube.last_applied import LastApplied
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import Manifest, fingerprint_of, ref_of, version_of
+from fleetloop.kube.ownership import Ownership
 
 LIVE: Manifest = {
     "apiVersion": "apps/v1",
@@ -120,11 +122,16 @@ def test_an_apply_that_failed_adds_to_what_is_known() -> None:
 
 
 def test_a_write_before_the_first_sight_is_noticed() -> None:
-    """The watch of a kind begins after its first apply; what is written in between is no version that it tells."""
-    known, ref = known_after_apply(None), ref_of(LIVE)
-    assert not known.is_outdated(ref, seen(LIVE))
+    """The watch of a kind begins after its first apply; what is written in between is no version that it tells. What others add
+    beside our fields is no write of ours."""
+    ref = ref_of(LIVE)
+    mine = Ownership(ours=b"all", held=2, since="s")
+    known = LastApplied("", lambda _: None)
+    known.remember([DESIRED], [Change(ref, "created", 7, fingerprint_of(LIVE), ownership=mine)])
     drifted = changed("spec.replicas", 2)
-    assert not known.is_outdated(ref, seen(drifted))  # older, or the same
     drifted["metadata"]["resourceVersion"] = "8"
-    assert known.is_outdated(ref, seen(drifted))
-    assert not known.is_outdated(ref, seen(changed("metadata.resourceVersion", "8")))  # status alone
+    taken, beside = Ownership(ours=b"less", held=1, since="s"), Ownership(b"all", 2, "s", {"other@s": ("x",)})
+    assert known.is_outdated(ref, replace(seen(drifted), ownership=taken))
+    assert not known.is_outdated(ref, replace(seen(drifted), ownership=beside))
+    assert not known.is_outdated(ref, replace(seen(drifted), ownership=taken, version=7))
+    assert not known.is_outdated(ref, replace(seen(changed("metadata.resourceVersion", "8")), ownership=taken))
