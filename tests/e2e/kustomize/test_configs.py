@@ -12,9 +12,9 @@ import pytest
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.auth import TokenCache
 from fleetloop.controllers.kustomize.cluster_configs import ClusterConfigs
-from fleetloop.controllers.kustomize.configs import CachedReader, ConfigWatches
 from fleetloop.controllers.kustomize.settings import register, settings_of
 from fleetloop.kube import ApiError, Forbidden, Kube, NotFound, ObjectRef
+from fleetloop.runtime.config_watches import CachedReader, ConfigWatches
 from fleetloop.runtime.settings import common_flags
 from tests.e2e.kustomize.conftest import ADMIN, KUSTOMIZE_API, Space
 

@@ -4,20 +4,19 @@ from typing import Any
 
 import pytest
 
-from fleetloop.controllers.kustomize.drift import (
+from fleetloop.controllers.kustomize.drift import told_of_fight, waits_for_interval
+from fleetloop.kube.kstatus import Health
+from fleetloop.kube.live import LiveObject
+from fleetloop.kube.objects import ObjectRef
+from fleetloop.kube.ownership import Ownership
+from fleetloop.runtime.foreign_writes import (
     LONGEST_PAUSE,
     REMEMBERED,
     Damper,
     Dampers,
     ForeignWrite,
     foreign_write,
-    told_of_fight,
-    waits_for_interval,
 )
-from fleetloop.kube.kstatus import Health
-from fleetloop.kube.live import LiveObject
-from fleetloop.kube.objects import ObjectRef
-from fleetloop.kube.ownership import Ownership
 from tests.unit.controllers.test_kustomize import kustomization
 
 REF = ObjectRef("apps/v1", "Deployment", "team", "web")

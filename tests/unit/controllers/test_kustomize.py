@@ -13,7 +13,6 @@ from fleetloop.controllers.kustomize.dependencies import check_dependencies, dep
 from fleetloop.controllers.kustomize.failures import (
     AccessDenied,
     ArtifactMissing,
-    BadExpression,
     DependencyNotReady,
     SourceMissing,
 )
@@ -27,6 +26,7 @@ from fleetloop.kube.apply import Change
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.normal_form import normalized
 from fleetloop.kube.objects import ObjectRef
+from fleetloop.runtime.health_rules import BadExpression
 from fleetloop.runtime.settings import common_flags, common_settings
 
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.UTC)

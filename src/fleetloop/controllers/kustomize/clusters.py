@@ -16,13 +16,13 @@ from fleetloop.api.meta import Key
 from fleetloop.controllers.kustomize.credential import Credential
 from fleetloop.controllers.kustomize.failures import ReconciliationFailed
 from fleetloop.controllers.kustomize.kubeconfigs import Describe, Described, digest_of, shown
-from fleetloop.controllers.kustomize.owned import Owned
 from fleetloop.controllers.kustomize.reachability import PATIENCE, Reachability
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, BadConnection, Unreachable, error_of
 from fleetloop.kube.live import LiveObject, Reading
 from fleetloop.kube.live_within_rights import LiveWithinRights
 from fleetloop.kube.managers import Takeover
+from fleetloop.runtime.owned import Owned
 
 LOCAL = ""
 MOST = 1000  # clusters open at a time

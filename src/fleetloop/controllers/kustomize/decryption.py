@@ -27,7 +27,6 @@ from fleetloop.auth import (
 from fleetloop.auth.vault import vault_token
 from fleetloop.build import BuildError
 from fleetloop.build.decryption import Lack, LogIn
-from fleetloop.controllers.kustomize.configs import Reader
 from fleetloop.controllers.kustomize.failures import BuildFailed, FeatureGateDisabled
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.steps import data_of
@@ -35,6 +34,7 @@ from fleetloop.controllers.kustomize.token_requests import ServiceAccount, own_a
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, BadConnection, Unreachable
 from fleetloop.kube.objects import ObjectRef, annotations_of
+from fleetloop.runtime.config_watches import Reader
 
 GATE = "ObjectLevelWorkloadIdentity"
 VAULT_CONFIG = "config.yaml"

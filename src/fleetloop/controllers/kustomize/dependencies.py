@@ -8,8 +8,9 @@ import msgspec
 from fleetloop.api.applier import DependencyReference
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key
-from fleetloop.controllers.kustomize.failures import BadExpression, DependencyNotReady
+from fleetloop.controllers.kustomize.failures import DependencyNotReady
 from fleetloop.controllers.kustomize.sources import source_key
+from fleetloop.runtime.health_rules import BadExpression
 
 Evaluate = Callable[[str, dict[str, Any]], Awaitable[bool]]  # expression, variables; raises ValueError
 

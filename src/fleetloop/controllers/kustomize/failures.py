@@ -34,13 +34,6 @@ class BadAccount(Failure):
     reason, retry = "ReconciliationFailed", Retry.NEVER
 
 
-class BadExpression(Failure):
-    reason, retry = "InvalidCELExpression", Retry.NEVER
-
-    def __init__(self, message: str) -> None:
-        super().__init__(f"Reconciliation failed terminally due to configuration error: {message}")
-
-
 class FeatureGateDisabled(Failure):
     reason, retry = "FeatureGateDisabled", Retry.NEVER
 

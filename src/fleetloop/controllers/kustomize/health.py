@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.controllers.kustomize.failures import HealthCheckFailed
-from fleetloop.controllers.kustomize.health_rules import rules_for
 from fleetloop.kube.apply import Change
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
+from fleetloop.runtime.health_rules import rules_for
 from fleetloop.runtime.outcome import Target
 
 DEFAULT_API_VERSION = "apps/v1"

@@ -23,7 +23,6 @@ from fleetloop.controllers.kustomize.failures import (
     HealthCheckFailed,
 )
 from fleetloop.controllers.kustomize.health import health_targets, judge
-from fleetloop.controllers.kustomize.health_rules import check_rules
 from fleetloop.controllers.kustomize.history import digest_of, recorded
 from fleetloop.controllers.kustomize.pass_facts import begin, event_metadata, is_news, pass_token, timeout_of, was_requested
 from fleetloop.controllers.kustomize.sources import Source, find_source
@@ -36,6 +35,7 @@ from fleetloop.runtime import settle as settling
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.conditions import mark, remove
 from fleetloop.runtime.controller import Report
+from fleetloop.runtime.health_rules import check_rules
 from fleetloop.runtime.health_waits import Verdict
 from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Waiting
 

@@ -9,12 +9,12 @@ import re
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.build import variables_of
-from fleetloop.controllers.kustomize.configs import Reader
 from fleetloop.controllers.kustomize.failures import BadAccount, BuildFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
+from fleetloop.runtime.config_watches import Reader
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key
+from fleetloop.build.expressions import Expressions
 from fleetloop.controllers.kustomize.clusters import Clusters
-from fleetloop.controllers.kustomize.expressions import Expressions
 from fleetloop.controllers.kustomize.handover import Handover
 from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.settings import KustomizeSettings

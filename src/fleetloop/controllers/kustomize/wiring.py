@@ -14,36 +14,39 @@ from fleetloop.api.meta import Key, content_of
 from fleetloop.api.old_versions import upgraded
 from fleetloop.auth import TokenCache
 from fleetloop.build import BuildCache, BuildRequest, Built, EncryptedSecret, build_with_files, label_objects, settings_of
+from fleetloop.build.expressions import Expressions
 from fleetloop.controllers.kustomize.cluster_configs import ClusterConfigs
 from fleetloop.controllers.kustomize.clusters import Clusters
-from fleetloop.controllers.kustomize.configs import CachedReader, ConfigWatches, Reader, config_refs
+from fleetloop.controllers.kustomize.configs import config_refs
 from fleetloop.controllers.kustomize.decryption import DecryptionAccess
 from fleetloop.controllers.kustomize.dependencies import dependents
-from fleetloop.controllers.kustomize.drift import FIGHT, Dampers, ForeignWrite, foreign_write, told_of_fight, waits_for_interval
-from fleetloop.controllers.kustomize.expressions import Expressions
+from fleetloop.controllers.kustomize.drift import told_of_fight, waits_for_interval
 from fleetloop.controllers.kustomize.failures import ArtifactFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.failures import ArtifactMissing as NoArtifact
 from fleetloop.controllers.kustomize.failures import ArtifactUnreachable as Unreachable
 from fleetloop.controllers.kustomize.finalize import Finalizer
 from fleetloop.controllers.kustomize.handover import Handover
-from fleetloop.controllers.kustomize.health_rules import RuleJudge
 from fleetloop.controllers.kustomize.inventories import inventory_of
 from fleetloop.controllers.kustomize.kubeconfigs import Kubeconfigs
 from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.controllers.kustomize.source_watches import SourceWatches
-from fleetloop.controllers.kustomize.sources import Source, source_key
+from fleetloop.controllers.kustomize.sources import FetchedSource, Source, Sources, source_key
 from fleetloop.controllers.kustomize.steps import read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.engine import Engines, EngineSettings
+from fleetloop.kube.cache import Cache
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.managers import Takeover
 from fleetloop.kube.normal_form import normalized
-from fleetloop.kube.objects import ObjectRef
+from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.runtime.config_watches import CachedReader, ConfigWatches, Reader
 from fleetloop.runtime.controller import Controller
+from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.events import Fact
+from fleetloop.runtime.foreign_writes import FIGHT, Dampers, ForeignWrite, foreign_write
+from fleetloop.runtime.health_rules import RuleJudge
 from fleetloop.runtime.health_waits import HealthWaits
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Target

@@ -8,11 +8,10 @@ import orjson
 import pytest
 
 from fleetloop.api.applier import CustomHealthCheck
-from fleetloop.controllers.kustomize.failures import BadExpression
-from fleetloop.controllers.kustomize.health_rules import RuleJudge, check_rules, rules_for
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import ObjectRef
+from fleetloop.runtime.health_rules import BadExpression, RuleJudge, check_rules, rules_for
 from fleetloop.runtime.outcome import HealthRules, Target
 
 WIDGET = ObjectRef("example.com/v1", "Widget", "team", "w")

@@ -12,17 +12,25 @@ from typing import Any
 import orjson
 
 from fleetloop.api.applier import CustomHealthCheck
-from fleetloop.controllers.kustomize.failures import BadExpression
 from fleetloop.kube.kstatus import Health, Status
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import ObjectRef, group_of
-from fleetloop.runtime.outcome import HealthRules, Target
+from fleetloop.runtime.outcome import Failure, HealthRules, Retry, Target
 
 KEPT = 10_000  # verdicts
 LANES = 4  # evaluations at a time
 
 Check = Callable[[Sequence[str]], Awaitable[Sequence[str]]]  # expressions -> the message of each, "" for a good one
 Evaluate = Callable[[Sequence[str], dict[str, Any]], Awaitable[Sequence[bool | str]]]  # whether each holds, or what is wrong
+
+
+class BadExpression(Failure):
+    """One that only its author can mend."""
+
+    reason, retry = "InvalidCELExpression", Retry.NEVER
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"Reconciliation failed terminally due to configuration error: {message}")
 
 
 async def check_rules(checks: Sequence[CustomHealthCheck], check: Check) -> None:

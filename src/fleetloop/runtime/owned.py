@@ -1,4 +1,4 @@
-"""Which Kustomization applied which object of one cluster: a foreign write is told to its owner."""
+"""Which object of ours applied which object of one cluster: a foreign write is told to its owner."""
 
 from dataclasses import dataclass, field
 

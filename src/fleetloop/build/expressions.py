@@ -1,4 +1,4 @@
-"""CEL as this controller asks it of an engine. Which expression means what is known elsewhere."""
+"""CEL as controllers ask it of an engine. Which expression means what is known elsewhere."""
 
 from collections.abc import Sequence
 from typing import Any
