@@ -20,8 +20,9 @@ from fleetloop.api.kustomize import Kustomization
 from fleetloop.controllers.kustomize.credential import Credential
 from fleetloop.controllers.kustomize.failures import ReconciliationFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.kube.connection import Connection, PluginToken, from_foreign_document
+from fleetloop.kube.connection import Connection, PluginToken
 from fleetloop.kube.errors import ApiError, BadConnection
+from fleetloop.kube.foreign_kubeconfig import from_foreign_document
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.config_watches import Reader
 

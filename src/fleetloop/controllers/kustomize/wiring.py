@@ -31,19 +31,18 @@ from fleetloop.controllers.kustomize.kubeconfigs import Kubeconfigs
 from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.controllers.kustomize.sources import FetchedSource, Source, Sources, source_key
+from fleetloop.controllers.kustomize.source_watches import SourceWatches
+from fleetloop.controllers.kustomize.sources import Source, source_key
 from fleetloop.controllers.kustomize.steps import read_variables
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.engine import Engines, EngineSettings
-from fleetloop.kube.cache import Cache
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.managers import Takeover
 from fleetloop.kube.normal_form import normalized
-from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.config_watches import CachedReader, ConfigWatches, Reader
 from fleetloop.runtime.controller import Controller
-from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.events import Fact
 from fleetloop.runtime.foreign_writes import FIGHT, Dampers, ForeignWrite, foreign_write
 from fleetloop.runtime.health_rules import RuleJudge
