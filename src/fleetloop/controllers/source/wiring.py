@@ -14,9 +14,11 @@ from fleetloop import git
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.meta import Key, Object
 from fleetloop.api.names import SOURCE_CONTROLLER
-from fleetloop.api.source import GitRepository, HelmChart, HelmRepository, OCIRepository
+from fleetloop.api.source import Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository
 from fleetloop.auth import TokenCache
 from fleetloop.controllers.source.artifact import Retention, Storage
+from fleetloop.controllers.source.bucket import BucketReconciler
+from fleetloop.controllers.source.bucket_access import BucketAccess
 from fleetloop.controllers.source.chart_fetch import ChartFetch
 from fleetloop.controllers.source.git_access import GitAccess
 from fleetloop.controllers.source.git_checkout import GitCheckout
@@ -86,9 +88,10 @@ def _controllers(parts: _Parts) -> list[Controller[Any]]:
     """Of all kinds. A chart is woken by its source."""
     charts = ChartWaker()
     git, repositories = _git_repositories(parts, charts.source_changed), _helm_repositories(parts, charts.source_changed)
-    sources: dict[str, Controller[Any]] = {"GitRepository": git, "HelmRepository": repositories}
+    buckets = _buckets(parts, charts.source_changed)
+    sources: dict[str, Controller[Any]] = {"GitRepository": git, "HelmRepository": repositories, "Bucket": buckets}
     charts.controller = _helm_charts(parts, sources, repositories)
-    return [git, _oci_repositories(parts), repositories, charts.controller]
+    return [git, _oci_repositories(parts), repositories, buckets, charts.controller]
 
 
 def _git_repositories(parts: _Parts, changed: Changed) -> Controller[GitRepository]:
@@ -110,6 +113,11 @@ def _oci_repositories(parts: _Parts) -> Controller[OCIRepository]:
     access = OciAccess(tools.kube, RegistryLogins())
     reconciler = OciRepositoryReconciler(parts.storage, utc_now, tools.session, access, parts.select_versions, parts.temp)
     return parts.controller(OCIRepository, reconciler)
+
+
+def _buckets(parts: _Parts, changed: Changed) -> Controller[Bucket]:
+    access = BucketAccess(parts.tools.kube, *_identities(parts.tools, parts.settings))
+    return parts.controller(Bucket, BucketReconciler(parts.storage, utc_now, access, parts.temp), changed)
 
 
 def _helm_repositories(parts: _Parts, changed: Changed) -> Controller[HelmRepository]:
@@ -160,10 +168,13 @@ class ChartWaker:
 
 
 def _git_access(tools: Tools, settings: SourceSettings) -> GitAccess:
+    return GitAccess(tools.kube, *_identities(tools, settings), utc_now)
+
+
+def _identities(tools: Tools, settings: SourceSettings) -> tuple[Identities, TokenCache]:
     common = settings.common
     identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
-    tokens = TokenCache(settings.token_cache_size, settings.token_cache_duration, tools.metrics.token_cache)
-    return GitAccess(tools.kube, identities, tokens, utc_now)
+    return identities, TokenCache(settings.token_cache_size, settings.token_cache_duration, tools.metrics.token_cache)
 
 
 def _fresh_temp(store: Path) -> Path:
