@@ -35,15 +35,23 @@ func (h *header) UnmarshalJSON(content []byte) error {
 		}
 	}
 	for _, field := range []struct {
+		name string
 		raw  json.RawMessage
 		into any
-	}{{fields["apiVersion"], &h.APIVersion}, {fields["kind"], &h.Kind}, {metadata["name"], &h.Name}, {metadata["namespace"], &h.Namespace},
-		{metadata["labels"], &h.Labels}, {metadata["annotations"], &h.Annotations}, {fields["items"], &h.Items}} {
+	}{
+		{"apiVersion", fields["apiVersion"], &h.APIVersion},
+		{"kind", fields["kind"], &h.Kind},
+		{"metadata.name", metadata["name"], &h.Name},
+		{"metadata.namespace", metadata["namespace"], &h.Namespace},
+		{"metadata.labels", metadata["labels"], &h.Labels},
+		{"metadata.annotations", metadata["annotations"], &h.Annotations},
+		{"items", fields["items"], &h.Items},
+	} {
 		if field.raw == nil {
 			continue
 		}
 		if err := json.Unmarshal(field.raw, field.into); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", field.name, err)
 		}
 	}
 	return nil

@@ -108,6 +108,7 @@ class ArtifactReader:
         hashed = new_digest(algorithm_of(digest))
         timeout = aiohttp.ClientTimeout(total=self._settings.timeout)
         address = redirected(url, self._settings.hosts)
+        url = shown(url)
         try:
             async with self._http.get(address, timeout=timeout, auto_decompress=False, allow_redirects=False) as answer:
                 _check_status(answer, url)
@@ -120,7 +121,8 @@ class ArtifactReader:
                         hashed.update(chunk)
                         file.write(chunk)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise ArtifactUnreachable(f"{url}: {error or type(error).__name__}") from None
+            problem = "" if isinstance(error, aiohttp.InvalidURL) else str(error)  # which quotes it
+            raise ArtifactUnreachable(f"{url}: {problem or type(error).__name__}") from None
         found = f"{algorithm_of(digest)}:{hashed.hexdigest()}"
         if found != digest:
             raise ArtifactCorrupt(f"{url}: computed digest '{found}' doesn't match '{digest}'")
@@ -141,6 +143,13 @@ def redirected(url: str, hosts: Mapping[str, str]) -> str:
     parts = urlsplit(url)
     other = hosts.get(parts.hostname or "")
     return parts._replace(netloc=other).geturl() if other else url
+
+
+def shown(url: str) -> str:
+    """Without what may be a secret: user info and query."""
+    scheme, _, rest = url.partition("://")
+    place, slash, path = rest.partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}".partition("?")[0]
 
 
 def _check_status(answer: aiohttp.ClientResponse, url: str) -> None:

@@ -38,6 +38,8 @@ async def test_hostile_references_end_with_a_condition(tenant: Tenant, ref: dict
     """CVE-2026-71556, CVE-2026-71557."""
     repository = await tenant.repository()
     await tenant.push({"a.yaml": "a: 1"})
+    await tenant.kube.patch(repository, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": "1"}}})
+    await tenant.ready(repository)
     await tenant.kube.patch(repository, {"spec": {"ref": {"branch": None, **ref}}})
     failure = await tenant.failed(repository)
     assert "reference" in failure["message"] or "semver" in failure["message"] or "constraint" in failure["message"], failure

@@ -142,7 +142,6 @@ TWISTED = {
     "labels that are a text": ("metadata: {name: x, labels: y}", "labels"),
     "annotations that are a list": ("metadata: {name: x, annotations: [y]}", "annotations"),
     "a name that is a mapping": ("metadata: {name: {x: y}}", "name"),
-    "data that is a list": ("metadata: {name: x}\ndata: [y]", "data"),
     "a name of a path": ("metadata: {name: ../../x}", "ConfigMap/"),
     "a name with a line break": ('metadata: {name: "x\\nImpersonate-User: y"}', "ConfigMap/"),
     "another namespace in look-alike letters": ("metadata: {name: x, namespace: kubе-system}", "ConfigMap/"),
