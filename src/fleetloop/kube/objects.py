@@ -70,8 +70,17 @@ def fingerprint_of(manifest: Manifest, ignored: Sequence[Pointer] = ()) -> bytes
     manages it."""
     metadata = {key: value for key, value in manifest["metadata"].items() if key not in _MOVES_BY_ITSELF}
     managers = sorted(f"{e.get('operation')} {e.get('manager')}" for e in managers_of(manifest, ignored))
-    content = without({key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}, ignored)
+    content = {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
+    content = without(content, [*ignored, *_annotated_with_status(manifest)])
     return hashlib.blake2b(orjson.dumps([content, managers], option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+
+
+def _annotated_with_status(manifest: Manifest) -> set[Pointer]:
+    """Controllers annotate what they write the status of: a Deployment has its revision from there."""
+    entries = manifest["metadata"].get("managedFields") or []
+    fields = [e.get("fieldsV1") or {} for e in entries if e.get("subresource") == "status"]
+    keys = {key for found in fields for key in found.get("f:metadata", {}).get("f:annotations", {})}
+    return {("metadata", "annotations", key.removeprefix("f:")) for key in keys}
 
 
 def managers_of(manifest: Manifest, ignored: Sequence[Pointer] = ()) -> list[dict[str, Any]]:

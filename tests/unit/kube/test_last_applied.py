@@ -57,6 +57,15 @@ def test_what_changes_by_itself_is_not_in_the_fingerprint(path: str, value: Any)
     assert fingerprint_of(changed(path, value)) == fingerprint_of(LIVE)
 
 
+def test_nor_what_is_annotated_together_with_status() -> None:
+    live = changed("metadata.annotations", {"deployment.kubernetes.io/revision": "2"})
+    fields = {"f:metadata": {"f:annotations": {".": {}, "f:deployment.kubernetes.io/revision": {}}}, "f:status": {}}
+    live["metadata"]["managedFields"][1]["fieldsV1"] = fields
+    assert fingerprint_of(live) == fingerprint_of(LIVE)
+    live["metadata"]["annotations"]["other"] = "1"
+    assert fingerprint_of(live) != fingerprint_of(LIVE)
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
