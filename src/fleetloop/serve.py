@@ -60,6 +60,8 @@ def _program(component: str) -> Callable[[list[str], Place], Program]:
             return _kustomize_controller
         case names.HELM_CONTROLLER:
             return _helm_controller
+        case names.IMAGE_REFLECTOR_CONTROLLER:
+            return _image_reflector_controller
         case _:
             return lambda flags, place: _not_written(component, flags, place)
 
@@ -89,6 +91,16 @@ def _helm_controller(arguments: list[str], place: Place) -> Program:
     from fleetloop.controllers.helm.wiring import run
 
     flags = common_flags(names.HELM_CONTROLLER, concurrent=4)
+    register(flags)
+    settings = settings_of(flags.read(arguments))
+    return Program(settings.common, lambda tools: run(tools, settings))
+
+
+def _image_reflector_controller(arguments: list[str], place: Place) -> Program:
+    from fleetloop.controllers.image_reflector.settings import register, settings_of
+    from fleetloop.controllers.image_reflector.wiring import run
+
+    flags = common_flags(names.IMAGE_REFLECTOR_CONTROLLER, concurrent=4)
     register(flags)
     settings = settings_of(flags.read(arguments))
     return Program(settings.common, lambda tools: run(tools, settings))

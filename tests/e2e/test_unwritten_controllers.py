@@ -15,7 +15,6 @@ from tests.kit.waiting import eventually
 READY = {names.SOURCE_WATCHER: ":9090/"}  # the others' is the health server's
 UNWRITTEN = (
     names.NOTIFICATION_CONTROLLER,
-    names.IMAGE_REFLECTOR_CONTROLLER,
     names.IMAGE_AUTOMATION_CONTROLLER,
     names.SOURCE_WATCHER,
 )

@@ -1,0 +1,35 @@
+"""What image-reflector-controller can be told by flags. Flux: helm-notification-image.md 4.5."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+
+IDENTITY_GATE = "ObjectLevelWorkloadIdentity"
+GATES = {"CacheSecretsAndConfigMaps": False, "FluxStorage": False, IDENTITY_GATE: False}
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectorSettings:
+    """`requeue_dependency` in seconds."""
+
+    common: CommonSettings
+    storage_path: Path
+    requeue_dependency: float
+
+
+def register(flags: Flags) -> None:
+    flags.text("storage-path", "/data", "where the tags of scanned images are kept")
+    flags.number("storage-value-log-file-size", 268435456)
+    flags.number("storage-compression-threshold", 64)
+    flags.number("gc-interval", 10)
+    flags.duration("requeue-dependency", "30s")
+
+
+def settings_of(found: argparse.Namespace) -> ReflectorSettings:
+    """Raises BadFlag."""
+    common = common_settings(found, GATES)
+    if common.default_service_account and not common.gates[IDENTITY_GATE]:
+        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {IDENTITY_GATE}=true")
+    return ReflectorSettings(common, Path(found.storage_path), found.requeue_dependency)

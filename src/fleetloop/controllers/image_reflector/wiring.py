@@ -1,0 +1,76 @@
+"""Binds image-reflector-controller: a scan that found something new wakes its repository's policies. Runs until cancelled."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from fleetloop.api.image import ImagePolicy, ImageRepository
+from fleetloop.api.kinds import kind_named
+from fleetloop.api.names import IMAGE_REFLECTOR_CONTROLLER
+from fleetloop.controllers.image_reflector.access import ImageAccess
+from fleetloop.controllers.image_reflector.image_policy import ImagePolicyReconciler
+from fleetloop.controllers.image_reflector.image_repository import ImageRepositoryReconciler
+from fleetloop.controllers.image_reflector.settings import ReflectorSettings
+from fleetloop.controllers.image_reflector.tags import TagStore
+from fleetloop.engine import EngineError, EngineGone, Engines, Family
+from fleetloop.runtime.clock import utc_now
+from fleetloop.runtime.controller import Controller
+from fleetloop.runtime.process import Tools, loop_settings
+
+_SELECT_TIMEOUT = 10.0  # seconds
+
+
+async def run(tools: Tools, settings: ReflectorSettings) -> None:
+    """The whole controller."""
+    async with Engines() as engines, asyncio.TaskGroup() as group:
+        for controller in _controllers(tools, settings, engines):
+            group.create_task(controller.run())
+
+
+def _controllers(tools: Tools, settings: ReflectorSettings, engines: Engines) -> list[Controller[Any]]:
+    store, access = TagStore(settings.storage_path), ImageAccess(tools.kube)
+    loop = loop_settings(tools, IMAGE_REFLECTOR_CONTROLLER)
+    shared = (tools.kube, tools.recorder, tools.metrics, loop)
+
+    async def select(wanted: str, versions: Sequence[str]) -> Sequence[str]:
+        arguments: dict[str, Any] = {"range": wanted, "versions": list(versions), "parse": "dotted"}
+        try:
+            found = await engines.call_surely(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
+        except (EngineError, EngineGone) as error:
+            raise ValueError(str(error)) from error
+        return [str(version) for version in found["matches"]]
+
+    def scanned(old: ImageRepository | None, new: ImageRepository | None) -> None:
+        if new is None or new.status.last_scan_result is None:
+            return
+        before = old.status.last_scan_result if old else None
+        if before is not None and before.revision == new.status.last_scan_result.revision:
+            return
+        for policy in policies.cache:
+            ref = policy.spec.image_repository_ref
+            if (ref.namespace or policy.namespace, ref.name) == (new.namespace, new.name):
+                policies.enqueue(policy.key)
+
+    repositories: Controller[ImageRepository] = Controller(
+        kind_named("ImageRepository"),
+        ImageRepository,
+        ImageRepositoryReconciler(access, tools.session, store, utc_now),
+        *shared,
+        also=scanned,
+    )
+    policies: Controller[ImagePolicy] = Controller(
+        kind_named("ImagePolicy"),
+        ImagePolicy,
+        ImagePolicyReconciler(
+            kube=tools.kube,
+            access=access,
+            session=tools.session,
+            store=store,
+            find=lambda key: repositories.cache.get(key.namespace, key.name),
+            select=select,
+            no_cross_namespace=settings.common.no_cross_namespace_refs,
+            requeue_dependency=settings.requeue_dependency,
+        ),
+        *shared,
+    )
+    return [repositories, policies]
