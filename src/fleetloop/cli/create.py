@@ -45,23 +45,28 @@ def check_name(name: str) -> None:
 
 def manifest_of(cx: Context, kind: Kind, name: str, common: CreateOptions, spec: dict[str, Any]) -> Manifest:
     """The object to create; what is None or empty in `spec` is left out."""
+    return timeless_manifest(cx, kind, name, common, {"interval": duration_text(common.interval)} | spec)
+
+
+def timeless_manifest(cx: Context, kind: Kind, name: str, common: CreateOptions, spec: dict[str, Any]) -> Manifest:
+    """As `manifest_of`, for kinds that are not reconciled at an interval."""
     metadata: dict[str, Any] = {"name": name, "namespace": cx.namespace}
     if labels := common.labels():
         metadata["labels"] = labels
     written = {key: value for key, value in spec.items() if value not in (None, "", [], {})}
-    interval = {"interval": duration_text(common.interval)}
-    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": interval | written}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata, "spec": written}
 
 
 def export(cx: Context, manifest: Manifest) -> None:
     cx.write(document(manifest))
 
 
-def apply_and_wait(cx: Context, kind: Kind, manifest: Manifest, what: str) -> Manifest:
-    """Creates or updates, waits for the controller and returns what it made of it. `what` names it in the lines."""
+def apply_and_wait(cx: Context, kind: Kind, manifest: Manifest, what: str, short: str = "") -> Manifest:
+    """Creates or updates, waits for the controller and returns what it made of it. `what` names it in the lines, and `short`
+    in the one that tells what was done."""
     cx.say.action(f"applying {what}")
     live, done = upsert(cx, manifest)
-    cx.say.success(f"{what} {done}")
+    cx.say.success(f"{short or what} {done}")
     cx.say.waiting(f"waiting for {what} reconciliation")
     return wait_or_explain(cx, kind, live, lambda obj: is_ready(kind, obj))
 
@@ -77,11 +82,29 @@ def upsert(cx: Context, manifest: Manifest) -> tuple[Manifest, str]:
     return cx.cluster.replace({**live, "metadata": metadata, "spec": manifest["spec"]}), "updated"
 
 
-def artifact_revision(obj: Manifest, what: str) -> str:
-    """Raises CliError for a source that is ready and has no artifact."""
+def settle_and_wait(cx: Context, kind: Kind, manifest: Manifest, what: str) -> Manifest:
+    """As `apply_and_wait`, but what is there already and equal is not written again, and nothing is said of it."""
+    cx.say.action(f"applying {what}")
+    live = cx.cluster.find(ref_of(manifest))
+    if live is None or not _is_as_wanted(live, manifest):
+        live, done = upsert(cx, manifest)
+        cx.say.success(f"{what} {done}")
+    cx.say.waiting(f"waiting for {what} reconciliation")
+    return wait_or_explain(cx, kind, live, lambda obj: is_ready(kind, obj))
+
+
+def _is_as_wanted(live: Manifest, manifest: Manifest) -> bool:
+    """What the server's defaults add to the spec does not count."""
+    labels = manifest["metadata"].get("labels") or {}
+    written = {key: live["spec"].get(key) for key in manifest["spec"]}
+    return written == manifest["spec"] and (live["metadata"].get("labels") or {}) == labels
+
+
+def artifact_revision(obj: Manifest, what: str, missing: str = "") -> str:
+    """Raises CliError, `missing` where its text is another, for a source that is ready and has no artifact."""
     artifact = (obj.get("status") or {}).get("artifact") or {}
     if not artifact.get("revision"):
-        raise CliError(f"{what} reconciliation completed but no artifact was found")
+        raise CliError(missing or f"{what} reconciliation completed but no artifact was found")
     return str(artifact["revision"])
 
 

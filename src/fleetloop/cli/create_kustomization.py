@@ -109,7 +109,7 @@ class CreateKustomization(Command):
     def _spec(self) -> dict[str, Any]:
         """Raises UsageError."""
         spec: dict[str, Any] = {
-            "dependsOn": [_dependency(text) for text in self.depends_on],
+            "dependsOn": [dependency(text) for text in self.depends_on],
             "kubeConfig": {"secretRef": name_ref(self.kubeconfig_secret_ref)} if self.kubeconfig_secret_ref else None,
             "path": self.path,
             "prune": self.prune,
@@ -129,7 +129,7 @@ class CreateKustomization(Command):
         return spec
 
 
-def _dependency(text: str) -> dict[str, str]:
+def dependency(text: str) -> dict[str, str]:
     namespace, slash, name = text.partition("/")
     return {"name": name, "namespace": namespace} if slash else {"name": text}
 

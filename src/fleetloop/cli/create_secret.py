@@ -45,7 +45,7 @@ class CreateSecret(Command):
         if self.common.export:
             cx.write(document(secret) + "\n")  # ⚠ CLI7: Secrets are followed by an empty line
             return
-        _apply(cx, secret)
+        apply_secret(cx, secret)
         cx.say.action(f"{self.word} secret '{self.name}' created in '{cx.namespace}' namespace")
 
     def _secret(self, cx: Context, content: SecretContent) -> Manifest:
@@ -54,12 +54,16 @@ class CreateSecret(Command):
             metadata["labels"] = labels
         if content.annotations:
             metadata["annotations"] = content.annotations
-        found: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-        found |= {"stringData": content.data} if content.data else {}
-        return found | ({"type": content.type} if content.type else {})
+        return secret_of(metadata, content)
 
 
-def _apply(cx: Context, secret: Manifest) -> None:
+def secret_of(metadata: dict[str, Any], content: SecretContent) -> Manifest:
+    found: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+    found |= {"stringData": content.data} if content.data else {}
+    return found | ({"type": content.type} if content.type else {})
+
+
+def apply_secret(cx: Context, secret: Manifest) -> None:
     """⚠ CLI19: of one that is there already other keys and the type stay; labels and annotations are added to."""
     ref = ref_of(secret)
     if cx.cluster.find(ref) is None:

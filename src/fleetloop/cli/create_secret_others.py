@@ -14,7 +14,7 @@ from fleetloop.cli.files import read_file
 from fleetloop.cli.goflags import choice
 
 WEBHOOK = "notification.toolkit.fluxcd.io/webhook"
-_RECEIVERS = (
+RECEIVERS = (
     *("generic", "generic-hmac", "github", "gitlab", "bitbucket", "harbor", "dockerhub", "quay", "gcr", "nexus", "acr"),
     "cdevents",
 )
@@ -155,7 +155,7 @@ class CreateSecretReceiver(CreateSecret):
 
     word = "receiver"
 
-    type: str = flag("--type", type=choice("receiver type", *_RECEIVERS), help="type of the Receiver")
+    type: str = flag("--type", type=choice("receiver type", *RECEIVERS), help="type of the Receiver")
     hostname: str = flag("--hostname", help="host name of the webhook's URL")
     token: str = flag("--token", help="the token; a random one otherwise")
     email_claim: str = flag("--email-claim", help="service account that pushes; for type gcr")

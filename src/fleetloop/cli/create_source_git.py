@@ -7,7 +7,6 @@ from urllib.parse import SplitResult, urlsplit
 from fleetloop.cli.command import Command, argument, flag, options
 from fleetloop.cli.context import Context
 from fleetloop.cli.create import (
-    CreateOptions,
     apply_and_wait,
     artifact_revision,
     check_name,
@@ -16,22 +15,15 @@ from fleetloop.cli.create import (
     name_ref,
     seconds_text,
 )
+from fleetloop.cli.create_secret import SecretContent
+from fleetloop.cli.create_source import SourceOptions, apply_credentials
 from fleetloop.cli.errors import UsageError
 from fleetloop.cli.files import read_file
-from fleetloop.cli.goflags import DURATION, choice, quoted
+from fleetloop.cli.goflags import choice, quoted
 from fleetloop.cli.ssh_key import SshKeyFlags, scan_known_hosts, ssh_secret_data
 from fleetloop.cli.subjects import BY_NAME
-from fleetloop.kube.objects import Manifest, ref_of
 
 WHAT = "GitRepository source"
-
-
-@dataclass(frozen=True)
-class SourceOptions:
-    """The flags of every `create source` verb."""
-
-    common: CreateOptions = options(CreateOptions)
-    fetch_timeout: float = flag("--fetch-timeout", type=DURATION, help="how long fetching may take")
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ class CreateSourceGit(Command):
         cx.say.generate(f"generating {WHAT}")
         if not self.secret_ref and (data := self._credentials(cx)):
             cx.say.action("applying secret with repository credentials")
-            _apply_secret(cx, manifest["metadata"], data)
+            apply_credentials(cx, manifest["metadata"], SecretContent(data))
             cx.say.success("authentication configured")
             manifest["spec"]["secretRef"] = {"name": self.name}
         done = apply_and_wait(cx, kind, manifest, WHAT)
@@ -146,11 +138,3 @@ def parse_git_url(url: str) -> SplitResult:
     if parts.scheme not in {"ssh", "http", "https"}:
         raise UsageError(f"git URL scheme '{parts.scheme}' not supported, can be: ssh, http and https")
     return parts
-
-
-def _apply_secret(cx: Context, metadata: dict[str, Any], data: dict[str, str]) -> None:
-    secret: Manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data}
-    if cx.cluster.find(ref_of(secret)) is None:
-        cx.cluster.create(secret)
-    else:
-        cx.cluster.patch(ref_of(secret), {"stringData": data})

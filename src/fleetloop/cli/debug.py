@@ -7,6 +7,7 @@ from fleetloop.api.kinds import Kind
 from fleetloop.cli.columns import at
 from fleetloop.cli.command import Choice, Command, argument, flag
 from fleetloop.cli.context import Context
+from fleetloop.cli.engines import engines_of
 from fleetloop.cli.errors import CliError, UsageError
 from fleetloop.cli.helm_values import merged_values
 from fleetloop.cli.output import formatted
@@ -68,7 +69,8 @@ class Debug(Command):
                 variables = await read_variables(obj, kube)
                 cx.write("".join(f"{name}={variables[name]}\n" for name in sorted(variables)))
             elif self.show_values:
-                cx.write(formatted(await merged_values(obj, kube), "yaml"))
+                async with engines_of(cx) as engines:
+                    cx.write(formatted(await merged_values(obj, kube, engines), "yaml"))
             else:
                 cx.write("".join(self._status(obj)))
 

@@ -38,6 +38,15 @@ class Findings:
             self.lines.append(str(verdict))
             self.differs |= verdict.action != "skipped"
 
+    def tell(self, cx: Context) -> None:
+        """Raises CliError for errors, Differs for a change. ⚠ CLI34: what was found is printed, whatever else went wrong."""
+        cx.write("".join(self.lines))
+        if self.errors:
+            several = ", ".join(self.errors)
+            raise CliError(several if len(self.errors) == 1 else f"[{several}]", FAILED)
+        if self.differs:
+            raise Differs("identified at least one change, exiting with non-zero exit code")
+
     def include(self, nested: "Findings", ref: ObjectRef) -> None:
         if nested.lines:
             self.lines += [f"📁 {ref} changed\n", *nested.lines]
@@ -73,7 +82,6 @@ class DiffKustomization(Command):
         self.flags.check_file()
 
     async def run(self, cx: Context) -> None:
-        """⚠ CLI34: what was found is printed, whatever else went wrong."""
         try:
             await asyncio.to_thread(lambda: cx.connection)
         except (BadConnection, CliError) as error:
@@ -81,12 +89,7 @@ class DiffKustomization(Command):
         findings = Findings()
         async with cx.kube() as kube, engines_of(cx) as engines:
             await self._find(cx, LocalBuild(self.flags, engines, kube, cx.remaining()), kube, findings)
-        cx.write("".join(findings.lines))
-        if findings.errors:
-            several = ", ".join(findings.errors)
-            raise CliError(several if len(findings.errors) == 1 else f"[{several}]", FAILED)
-        if findings.differs:
-            raise Differs("identified at least one change, exiting with non-zero exit code")
+        findings.tell(cx)
 
     async def _find(self, cx: Context, local: LocalBuild, kube: "Kube", findings: Findings) -> None:
         from fleetloop.build import BuildError

@@ -44,12 +44,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Compares what one Kustomization built; `strip` takes away what its spec.ignore leaves to others."""
+    """Compares what one Kustomization built; `strip` takes away what its spec.ignore leaves to others. `manager`: who applies."""
 
     kube: "Kube"
     objects: Sequence[Manifest]
     strip: Strip
     force: bool
+    manager: str = KUSTOMIZE_CONTROLLER
 
     async def verdicts(self) -> list[Verdict | CliError]:
         """In the order of the objects; an object that the server refuses is an error among the others."""
@@ -81,7 +82,7 @@ class Comparison:
         if is_ignored(live) or (live and says(desired, "ssa", "IfNotPresent")):
             return Verdict(ref, "skipped")
         try:
-            preview = await self.kube.preview(_with_live_values(desired, live), field_manager=KUSTOMIZE_CONTROLLER)
+            preview = await self.kube.preview(_with_live_values(desired, live), field_manager=self.manager)
         except (Conflict, Invalid) as error:
             if "immutable" in error.message and (
                 self.force or says(desired, "force", "enabled") or says(live, "force", "enabled")

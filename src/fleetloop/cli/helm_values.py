@@ -1,29 +1,40 @@
-"""The values that a HelmRelease gives its chart, composed from the cluster. Flux: helm-notification-image.md 2.3."""
+"""The values that a HelmRelease gives its chart, composed from the cluster as its controller does."""
 
 from typing import TYPE_CHECKING, Any
 
-from fleetloop.api.yaml import InvalidYAML, load
-from fleetloop.cli.columns import at
 from fleetloop.cli.errors import CliError
-from fleetloop.cli.variables import text_of
-from fleetloop.kube.errors import ApiError, NotFound
-from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.kube.objects import Manifest
 
 if TYPE_CHECKING:
+    from fleetloop.api.helm import HelmRelease
+    from fleetloop.engine import Engines
     from fleetloop.kube import Kube
 
 Values = dict[str, Any]
 
 
-async def merged_values(release: Manifest, kube: "Kube") -> Values:
-    """Of valuesFrom in order, a later one winning, and spec.values over all. Raises CliError.
+def release_of(manifest: Manifest) -> "HelmRelease":
+    """Raises CliError."""
+    from fleetloop.api.helm import HelmRelease
+    from fleetloop.runtime.decode import decoded
 
-    targetPath needs Helm's own parser and is refused.
-    """
-    values: Values = {}
-    for ref in at(release, "spec", "valuesFrom") or ():
-        values = merged(values, await _referenced(ref, release["metadata"]["namespace"], kube))
-    return merged(values, at(release, "spec", "values") or {})
+    try:
+        return decoded(HelmRelease, manifest)
+    except ValueError as error:
+        raise CliError(f"HelmRelease {manifest['metadata']['name']}: {error}") from None
+
+
+async def merged_values(manifest: Manifest, kube: "Kube", engines: "Engines") -> Values:
+    """Of valuesFrom in order, target paths among them, and spec.values over all. Raises CliError with the controller's texts."""
+    from fleetloop.controllers.helm.failures import ValuesError
+    from fleetloop.controllers.helm.values import merge, read_values
+
+    release = release_of(manifest)
+    try:
+        values, _ = await merge(release, await read_values(release, kube), engines, "sha256")
+    except ValuesError as error:
+        raise CliError(str(error)) from None
+    return values
 
 
 def merged(below: Values, above: Values) -> Values:
@@ -33,31 +44,3 @@ def merged(below: Values, above: Values) -> Values:
         old = found.get(key)
         found[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return found
-
-
-async def _referenced(ref: dict[str, Any], namespace: str, kube: "Kube") -> Values:
-    """An optional reference forgives a missing object and a missing key."""
-    key, optional = ref.get("valuesKey") or "values.yaml", bool(ref.get("optional"))
-    where = f"'{namespace}/{ref['name']}' with key '{key}'"
-    doing = f"could not resolve {'optional ' if optional else ''}{ref['kind']} chart values reference {where}"
-    if ref.get("targetPath"):
-        raise CliError(f"{doing}: targetPath '{ref['targetPath']}' cannot be shown")
-    try:
-        data = text_of(await kube.get(ObjectRef("v1", ref["kind"], namespace, ref["name"])))
-    except NotFound as error:
-        if optional:
-            return {}
-        raise CliError(f"{doing}: {error}") from None
-    except ApiError as error:
-        raise CliError(f"{doing}: {error}") from None
-    if key not in data:
-        if optional:
-            return {}
-        raise CliError(f"{doing}: missing key '{key}'")
-    try:
-        values = load(data[key]) or {}
-    except InvalidYAML as error:
-        raise CliError(f"{doing}: {error}") from None
-    if not isinstance(values, dict):
-        raise CliError(f"{doing}: the values are no map")
-    return values

@@ -38,6 +38,8 @@ VERBS: dict[str, Verb | Group] = {
     "build": Group(
         "Build resources from local files",
         {
+            "artifact": Verb("build_artifact:BuildArtifact", "Build an artifact from a local directory or file"),
+            "helmrelease": Verb("build_helmrelease:BuildHelmRelease", "Render the chart of a HelmRelease", ("hr",)),
             "kustomization": Verb(
                 "build_kustomization:BuildKustomization", "Build a Kustomization from a local directory", ("ks",)
             ),
@@ -48,14 +50,27 @@ VERBS: dict[str, Verb | Group] = {
     "create": Group(
         "Create or update sources and resources",
         {
+            "alert": Verb("create_notification:CreateAlert", "Create or update an Alert"),
+            "alert-provider": Verb("create_notification:CreateAlertProvider", "Create or update a Provider"),
             "fleet": Verb("create_fleet:CreateFleet", "Write the repositories of a new fleet"),
+            "helmrelease": Verb("create_helmrelease:CreateHelmRelease", "Create or update a HelmRelease", ("hr",)),
+            "image": Group(
+                "Create or update what automates images",
+                {
+                    "policy": Verb("create_image:CreateImagePolicy", "Create or update an ImagePolicy"),
+                    "repository": Verb("create_image:CreateImageRepository", "Create or update an ImageRepository"),
+                    "update": Verb("create_image:CreateImageUpdate", "Create or update an ImageUpdateAutomation"),
+                },
+            ),
             "kustomization": Verb("create_kustomization:CreateKustomization", "Create or update a Kustomization", ("ks",)),
+            "receiver": Verb("create_notification:CreateReceiver", "Create or update a Receiver"),
             "secret": Group(
                 "Create or update Kubernetes secrets",
                 {
                     "git": Verb("create_secret_git:CreateSecretGit", "With the credentials of a Git repository"),
                     "githubapp": Verb("create_secret_others:CreateSecretGitHubApp", "With the credentials of a GitHub App"),
                     "helm": Verb("create_secret_others:CreateSecretHelm", "With the credentials of a Helm repository"),
+                    "notation": Verb("create_secret_notation:CreateSecretNotation", "With whom to trust for notation signatures"),
                     "oci": Verb("create_secret_others:CreateSecretOci", "With the credentials of an OCI registry"),
                     "proxy": Verb("create_secret_others:CreateSecretProxy", "With the address of a proxy"),
                     "receiver": Verb("create_secret_others:CreateSecretReceiver", "With the token of a Receiver"),
@@ -64,8 +79,14 @@ VERBS: dict[str, Verb | Group] = {
             ),
             "source": Group(
                 "Create or update sources",
-                {"git": Verb("create_source_git:CreateSourceGit", "Create or update a GitRepository source")},
-                options="create_source_git:SourceOptions",
+                {
+                    "bucket": Verb("create_source_bucket:CreateSourceBucket", "Create or update a Bucket source"),
+                    "chart": Verb("create_source_chart:CreateSourceChart", "Create or update a HelmChart source"),
+                    "git": Verb("create_source_git:CreateSourceGit", "Create or update a GitRepository source"),
+                    "helm": Verb("create_source_helm:CreateSourceHelm", "Create or update a HelmRepository source"),
+                    "oci": Verb("create_source_oci:CreateSourceOci", "Create or update an OCIRepository source"),
+                },
+                options="create_source:SourceOptions",
             ),
             "tenant": Verb("create_tenant:CreateTenant", "Create or update a tenant"),
         },
@@ -77,6 +98,10 @@ VERBS: dict[str, Verb | Group] = {
     "diff": Group(
         "Compare local files with the cluster",
         {
+            "artifact": Verb("diff_artifact:DiffArtifact", "Compare a local directory with an artifact in a registry"),
+            "helmrelease": Verb(
+                "diff_helmrelease:DiffHelmRelease", "Show what a HelmRelease would change in the cluster", ("hr",)
+            ),
             "kustomization": Verb(
                 "diff_kustomization:DiffKustomization", "Show what a local directory would change in the cluster", ("ks",)
             ),
@@ -87,6 +112,10 @@ VERBS: dict[str, Verb | Group] = {
     "export": Verb("export:Export", "Export resources in YAML format"),
     "get": Verb("get:Get", "Get the resources and their status"),
     "install": Verb("install:Install", "Install or upgrade the controllers"),
+    "list": Group(
+        "List artifacts",
+        {"artifacts": Verb("list_artifacts:ListArtifacts", "List the artifacts of a repository in a registry", ("artifact",))},
+    ),
     "local": Group(
         "Run clusters on this machine",
         {
@@ -100,13 +129,17 @@ VERBS: dict[str, Verb | Group] = {
     ),
     "logs": Verb("logs:Logs", "Display formatted logs of the controllers"),
     "migrate": Verb("migrate:Migrate", "Migrate objects of the API to its current versions"),
+    "pull": Group("Pull artifacts", {"artifact": Verb("pull_artifact:PullArtifact", "Fetch an artifact from a registry")}),
+    "push": Group("Push artifacts", {"artifact": Verb("push_artifact:PushArtifact", "Put an artifact into a registry")}),
     "reconcile": Verb("reconcile:Reconcile", "Reconcile sources and resources"),
     "resume": Verb("resume:Resume", "Resume suspended resources"),
     "serve": Verb("serve:Serve", "Run a controller; what the Deployments in a cluster start"),
     "stats": Verb("stats:Stats", "Count the resources, and what fails, by kind"),
     "suspend": Verb("suspend:Suspend", "Suspend resources"),
+    "tag": Group("Tag artifacts", {"artifact": Verb("tag_artifact:TagArtifact", "Give an artifact more tags")}),
     "trace": Verb("trace:Trace", "Find out where an object comes from"),
     "tree": Verb("tree:Tree", "Print the resources reconciled by a Kustomization"),
+    "trigger": Group("Trigger webhooks", {"receiver": Verb("trigger_receiver:TriggerReceiver", "Call a Receiver's webhook")}),
     "uninstall": Verb("uninstall:Uninstall", "Remove the controllers and their resources"),
     "version": Verb("version:Version", "Print the client and controllers versions"),
 }

@@ -3,10 +3,12 @@
 from fleetloop.oci.content import Descriptor, Manifest, digest_of
 from fleetloop.oci.errors import (
     AuthenticationFailed,
+    ConnectionLost,
     ContentMismatch,
     InvalidReference,
     NotFound,
     OciError,
+    RegistryBusy,
     RegistryError,
     RegistryUnreachable,
 )
@@ -20,6 +22,7 @@ __all__ = [
     "NOBODY",
     "Access",
     "AuthenticationFailed",
+    "ConnectionLost",
     "ContentMismatch",
     "Descriptor",
     "InvalidReference",
@@ -30,6 +33,7 @@ __all__ = [
     "OciError",
     "Reference",
     "Registry",
+    "RegistryBusy",
     "RegistryError",
     "RegistryUnreachable",
     "Repository",

@@ -6,7 +6,9 @@ OciError
   NotFound             no such repository, tag, manifest or blob
   ContentMismatch      what came is not what its digest says, or is larger than we accept
   RegistryError        any other refusal
+    RegistryBusy       one that may pass by itself: the registry is overloaded or being restarted
   RegistryUnreachable  no answer: connection, TLS, timeout
+    ConnectionLost     it ended in the middle, and may hold the next time
 """
 
 
@@ -34,5 +36,13 @@ class RegistryError(OciError):
     pass
 
 
+class RegistryBusy(RegistryError):
+    pass
+
+
 class RegistryUnreachable(OciError):
+    pass
+
+
+class ConnectionLost(RegistryUnreachable):
     pass

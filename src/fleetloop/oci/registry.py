@@ -4,6 +4,7 @@ Credentials go to the registry and to the token service it names, never along wi
 """
 
 import base64
+import errno
 import hashlib
 import re
 import ssl
@@ -17,7 +18,16 @@ import aiohttp
 import orjson
 
 from fleetloop.oci.content import ACCEPTED, Manifest, digest_of
-from fleetloop.oci.errors import AuthenticationFailed, ContentMismatch, NotFound, OciError, RegistryError, RegistryUnreachable
+from fleetloop.oci.errors import (
+    AuthenticationFailed,
+    ConnectionLost,
+    ContentMismatch,
+    NotFound,
+    OciError,
+    RegistryBusy,
+    RegistryError,
+    RegistryUnreachable,
+)
 from fleetloop.oci.keychain import Keychain, Login
 from fleetloop.oci.reference import Reference, Repository
 
@@ -28,6 +38,8 @@ MOST_TAGS = 200_000
 TAGS_A_PAGE = 1000
 _CHUNK = 1 << 18
 _REDIRECTS = 5
+_PASSING = {408, 500, 502, 503, 504}
+_LOST = {errno.ECONNRESET, errno.EPIPE}
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -264,7 +276,9 @@ def _translated(repository: Repository) -> Iterator[None]:
     except TimeoutError as error:
         raise RegistryUnreachable(f"{repository}: no answer in time") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise RegistryUnreachable(f"{repository}: {error or type(error).__name__}") from error
+        lost = isinstance(error, aiohttp.ServerDisconnectedError) or getattr(error, "errno", 0) in _LOST
+        failure = ConnectionLost if lost else RegistryUnreachable
+        raise failure(f"{repository}: {error or type(error).__name__}") from error
 
 
 async def _check(response: aiohttp.ClientResponse, what: str) -> None:
@@ -276,7 +290,8 @@ async def _check(response: aiohttp.ClientResponse, what: str) -> None:
         raise AuthenticationFailed(f"{what}: {_named(response.status)}{reasons}")
     if response.status == 404:
         raise NotFound(f"{what}: {_named(response.status)}{reasons}")
-    raise RegistryError(f"{what}: {_named(response.status)}{reasons}")
+    failure = RegistryBusy if response.status in _PASSING else RegistryError
+    raise failure(f"{what}: {_named(response.status)}{reasons}")
 
 
 def _named(status: int) -> str:

@@ -86,7 +86,19 @@ def test_defaults() -> None:
         for flag in command.own_flags:
             if flag.name not in above and flag.default not in (None, flag.type.zero):
                 shown[f"{title} --{flag.name}"] = flag.type.show(flag.default)
+    ignored = ".git/,.gitignore,.gitmodules,.gitattributes,*.jpg,*.jpeg,*.gif,*.png,*.wmv,*.flv,*.tar.gz,*.zip"
+    packing = ("build", "diff", "push")
+    cloud = ("create source bucket", "create source oci", *(f"{verb} artifact" for verb in ("diff", "pull", "push", "tag")))
     assert shown == {
+        **{f"fleetloop {verb} artifact --ignore-paths": ignored for verb in packing},
+        **{f"fleetloop {verb} --provider": "generic" for verb in (*cloud, "list artifacts")},
+        "fleetloop build artifact --output": "artifact.tgz",
+        "fleetloop create helmrelease --reconcile-strategy": "ChartVersion",
+        "fleetloop create source chart --reconcile-strategy": "ChartVersion",
+        "fleetloop trigger receiver --payload": "{}",
+        "fleetloop trigger receiver --retries": "10",
+        "fleetloop trigger receiver --retry-delay": "10s",
+        "fleetloop trigger receiver --type": "generic",
         "fleetloop create --interval": "1m0s",
         "fleetloop create kustomization --health-check-timeout": "2m0s",
         "fleetloop create kustomization --path": "./",
