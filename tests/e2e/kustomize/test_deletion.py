@@ -69,7 +69,8 @@ async def test_a_termination_that_takes_too_long_is_told_and_let_go(space: Space
     await space.ready(ref, ONE)
     await space.kube.delete(ref)
     await space.until_gone(ref)
-    assert ("Warning", "ReconciliationFailed", "failed to wait for resources termination") in await space.events()
+    event = await space.event("failed to wait for resources termination")
+    assert (event["type"], event["reason"]) == ("Warning", "ReconciliationFailed")
     await space.kube.patch(space.config_map(), {"metadata": {"finalizers": None}})
 
 
