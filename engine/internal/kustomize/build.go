@@ -12,7 +12,7 @@ import (
 	"sync"
 
 	"sigs.k8s.io/kustomize/api/krusty"
-	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/openapi"
 
@@ -38,7 +38,7 @@ type BuildResult struct {
 
 // built is what kustomize made. told: the user wants to see the origin annotations.
 type built struct {
-	resources resmap.ResMap
+	resources []*resource.Resource
 	told      bool
 }
 
@@ -131,7 +131,7 @@ func build(ctx context.Context, args BuildArgs, shared bool) (result built, err 
 		LoadRestrictions: types.LoadRestrictionsNone, // boundedFS is the restriction
 		PluginConfig:     types.DisabledPluginConfig(),
 	}
-	resources, err := krusty.MakeKustomizer(options).Run(files, dir)
+	resources, err := run(files, dir, options)
 	if refusal != nil {
 		err = refusal
 	}

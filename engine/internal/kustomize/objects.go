@@ -60,7 +60,7 @@ func (h *header) UnmarshalJSON(content []byte) error {
 // expand gives the built resources as JSON objects: lists as their items, kustomize's own configuration left out.
 func expand(made built, args BuildArgs) (BuildResult, error) {
 	result, size := BuildResult{Objects: []json.RawMessage{}, Files: []string{}}, 0
-	for _, resource := range made.resources.Resources() {
+	for _, resource := range made.resources {
 		file, err := origin(resource, made.told, args.Path)
 		if err != nil {
 			return BuildResult{}, fmt.Errorf("origin of %s: %w", resource.CurId(), err)
