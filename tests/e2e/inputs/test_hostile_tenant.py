@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bench.usage import Peak, watched
@@ -80,7 +81,7 @@ async def attack(tenant: Tenant) -> dict[str, ObjectRef]:
     refs: dict[str, ObjectRef] = {}
     for name, files in BUILDS.items():
         await tenant.publish(files, source=name)
-        spec = {"sourceRef": {"kind": "ExternalArtifact", "name": name}}
+        spec: dict[str, Any] = {"sourceRef": {"kind": "ExternalArtifact", "name": name}}
         if name == "endless-substitution":
             spec |= {"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "long"}]}}
         refs[name] = await tenant.kustomization(name, **often, **spec)
