@@ -65,7 +65,7 @@ func apply(ctx context.Context, op, value string, args []string) (string, error)
 	switch op {
 	case "default":
 		if value == "" {
-			return strings.Join(args, ""), nil
+			return joined(args)
 		}
 	case "length":
 		return strconv.Itoa(len(value)), nil
@@ -82,7 +82,7 @@ func apply(ctx context.Context, op, value string, args []string) (string, error)
 	case "/":
 		return strings.Replace(value, args[0], args[1], 1), nil
 	case "//":
-		return strings.ReplaceAll(value, args[0], args[1]), nil
+		return replacedAll(value, args[0], args[1])
 	case "/#":
 		if rest, found := strings.CutPrefix(value, args[0]); found {
 			return args[1] + rest, nil
@@ -98,6 +98,24 @@ func apply(ctx context.Context, op, value string, args []string) (string, error)
 		return reversed(rest), err
 	}
 	return value, nil // also for ",^" and "^,", which mean nothing
+}
+
+// joined and replacedAll look at the size before they make the text: it may be a thousand times what fits into memory.
+func joined(parts []string) (string, error) {
+	size := 0
+	for _, part := range parts {
+		if size += len(part); size > maxOutput {
+			return "", errTooLong
+		}
+	}
+	return strings.Join(parts, ""), nil
+}
+
+func replacedAll(text, old, replacement string) (string, error) {
+	if len(text)+strings.Count(text, old)*(len(replacement)-len(old)) > maxOutput {
+		return "", errTooLong
+	}
+	return strings.ReplaceAll(text, old, replacement), nil
 }
 
 func changeFirst(value string, change func(rune) rune) string {
