@@ -9,11 +9,11 @@ SRC = Path(__file__).parents[1] / "src" / "fleetloop"
 FLOORS = {
     "api": 0,
     **dict.fromkeys(["kube", "engine", "git", "oci", "bucket", "helm_index", "storage", "forge", "auth"], 1),
-    **dict.fromkeys(["build", "runtime"], 2),
+    **dict.fromkeys(["build", "runtime", "access"], 2),
     **dict.fromkeys(["controllers", "bootstrap", "fleet"], 3),
     **dict.fromkeys(["cli", "web", "local", "serve"], 4),
 }
-RECIPES = {"build": {"api", "engine", "storage"}, "runtime": {"api", "kube"}}
+RECIPES = {"build": {"api", "engine", "storage"}, "runtime": {"api", "kube"}, "access": {"api", "auth", "git", "kube"}}
 PROGRAM = "fleetloop"  # the package's own __init__: the version, no logic
 
 

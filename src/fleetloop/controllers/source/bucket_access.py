@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from fleetloop import auth, bucket
+from fleetloop.access.identities import GateDisabled, Identities
+from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.source import Bucket
 from fleetloop.auth import InvalidSecret, Subject, TokenCache, proxy_access
 from fleetloop.auth.proxy import proxy_url
 from fleetloop.controllers.source.failures import FetchFailed, FetchRefused
-from fleetloop.controllers.source.identities import GateDisabled, Identities
-from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
 from fleetloop.kube.client import Kube
 
 Data = dict[str, bytes]

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from fleetloop import git
+from fleetloop.access.git_access import AccessFailed, AccessRefused, GitAccess
 from fleetloop.api import reasons
 from fleetloop.api.durations import seconds_of
 from fleetloop.api.source import GitReference, GitRepository
 from fleetloop.controllers.source.failures import FetchFailed, FetchRefused
-from fleetloop.controllers.source.git_access import GitAccess
 from fleetloop.engine import EngineError, EngineGone, EngineMissing
 
 T = TypeVar("T")
@@ -38,7 +38,12 @@ class GitCheckout:
             url = git.GitUrl.parse(repo.spec.url, self.program.protocols)
         except git.InvalidUrl as error:
             raise FetchRefused(reasons.URL_INVALID, str(error)) from error
-        credentials = await self.access.credentials(repo, url)
+        try:
+            credentials = await self.access.credentials(repo, url)
+        except AccessRefused as error:
+            raise FetchRefused(error.reason, str(error)) from error
+        except AccessFailed as error:
+            raise FetchFailed(error.reason, str(error)) from error
         return Remote(url, credentials, seconds_of(repo.spec.timeout), self.program, self.select_versions)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from fleetloop import git
+from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import names, reasons
 from fleetloop.api.durations import seconds_of
 from fleetloop.api.meta import Artifact, Status
@@ -20,7 +21,6 @@ from fleetloop.controllers.source.failures import SourceFailure, VerificationFai
 from fleetloop.controllers.source.git_checkout import GitCheckout
 from fleetloop.controllers.source.git_include import copy_includes, included_artifacts
 from fleetloop.controllers.source.git_verify import check_mode, is_covered, mode_of, verify
-from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
 from fleetloop.controllers.source.summary import IN_PROGRESS, OWNED, begin, has_failed, summarize
 from fleetloop.kube.client import Kube
 from fleetloop.runtime.conditions import mark, remove

@@ -4,12 +4,12 @@ import asyncio
 import ssl
 
 from fleetloop import helm_index
+from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.source import HelmRepository
 from fleetloop.auth import InvalidSecret
 from fleetloop.auth.tls import tls_context
 from fleetloop.controllers.source.failures import FetchFailed
-from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
 from fleetloop.kube.client import Kube
 
 _OPTIONS = "failed to configure Helm client options"

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fleetloop import oci
+from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.meta import LocalObjectReference
 from fleetloop.auth import InvalidSecret, proxy_access
 from fleetloop.auth.proxy import proxy_url
 from fleetloop.auth.tls import tls_context
 from fleetloop.controllers.source.failures import FetchFailed
-from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.objects import ObjectRef

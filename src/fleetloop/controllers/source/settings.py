@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetloop.controllers.source.identities import GATE
+from fleetloop.access.identities import GATE
 from fleetloop.git.credentials import SshAlgorithms
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, Place, common_settings
 from fleetloop.storage.digest import ALGORITHMS

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fleetloop import git
+from fleetloop.access.git_access import GitAccess
+from fleetloop.access.identities import GATE, Identities
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.meta import Key, Object
 from fleetloop.api.names import SOURCE_CONTROLLER
@@ -20,12 +22,10 @@ from fleetloop.controllers.source.artifact import Retention, Storage
 from fleetloop.controllers.source.bucket import BucketReconciler
 from fleetloop.controllers.source.bucket_access import BucketAccess
 from fleetloop.controllers.source.chart_fetch import ChartFetch
-from fleetloop.controllers.source.git_access import GitAccess
 from fleetloop.controllers.source.git_checkout import GitCheckout
 from fleetloop.controllers.source.git_repository import GitRepositoryReconciler
 from fleetloop.controllers.source.helm_chart import HelmChartReconciler
 from fleetloop.controllers.source.helm_repository import HelmRepositoryReconciler, is_static
-from fleetloop.controllers.source.identities import GATE, Identities
 from fleetloop.controllers.source.oci_access import OciAccess
 from fleetloop.controllers.source.oci_repository import OciRepositoryReconciler
 from fleetloop.controllers.source.registry_logins import RegistryLogins

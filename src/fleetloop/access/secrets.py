@@ -1,4 +1,4 @@
-"""Secrets of a source's namespace. Read at every pass: a rotated credential counts from the next one on (6.6)."""
+"""Secrets of an object's namespace. Read at every pass: a rotated credential counts from the next one on (6.6)."""
 
 import base64
 

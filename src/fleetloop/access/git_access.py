@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from fleetloop import auth, git
+from fleetloop.access.identities import GateDisabled, Identities
+from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.source import GitRepository
 from fleetloop.auth import InvalidSecret, ProxyAccess, Subject, TokenCache, codecommit, github_app
-from fleetloop.controllers.source.failures import FetchFailed, FetchRefused
-from fleetloop.controllers.source.identities import GateDisabled, Identities
-from fleetloop.controllers.source.secrets import SecretUnavailable, read_secret
 from fleetloop.kube.client import Kube
 
 _OPTIONS = "failed to configure authentication options"
@@ -23,6 +22,18 @@ _DEVOPS, _OLD_DEVOPS = "dev.azure.com", ".visualstudio.com"
 _TOKEN_TIMEOUT = 60.0  # seconds for a token, all waits of its fetching together
 
 SecretData = Mapping[str, bytes]
+
+
+class AccessFailed(Exception):
+    """Tried again. `reason`: the condition's."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class AccessRefused(AccessFailed):
+    """Only a change of the GitRepository can help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +46,7 @@ class GitAccess:
     now: Callable[[], datetime.datetime]
 
     async def credentials(self, repo: GitRepository, url: git.GitUrl) -> git.Credentials:
-        """Raises FetchFailed, FetchRefused."""
+        """Raises AccessFailed, AccessRefused."""
         spec = repo.spec
         _check_provider(repo)
         proxy = await self._proxy(repo)
@@ -47,12 +58,12 @@ class GitAccess:
             found = dataclasses.replace(found, proxy=git.Proxy(**dataclasses.asdict(proxy)) if proxy else None)
             return await asyncio.to_thread(git.unlocked, url, found)
         except GateDisabled as error:
-            raise FetchRefused(reasons.FEATURE_GATE_DISABLED, str(error)) from error
+            raise AccessRefused(reasons.FEATURE_GATE_DISABLED, str(error)) from error
         except TimeoutError as error:
             message = f"{_OPTIONS}: no token within {_TOKEN_TIMEOUT:g}s"
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, message) from error
+            raise AccessFailed(reasons.AUTHENTICATION_FAILED, message) from error
         except (InvalidSecret, auth.IdentityError, git.GitError) as error:
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, f"{_OPTIONS}: {error}") from error
+            raise AccessFailed(reasons.AUTHENTICATION_FAILED, f"{_OPTIONS}: {error}") from error
 
     async def _by_provider(
         self, repo: GitRepository, url: git.GitUrl, data: SecretData, proxy: ProxyAccess | None
@@ -102,35 +113,35 @@ class GitAccess:
         try:
             return auth.proxy_access(await read_secret(self.kube, repo.namespace, ref.name))
         except SecretUnavailable as error:
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, f"{options}: {error}") from error
+            raise AccessFailed(reasons.AUTHENTICATION_FAILED, f"{options}: {error}") from error
         except InvalidSecret as error:
             message = f"{options}: invalid proxy secret '{repo.namespace}/{ref.name}': {error}"
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, message) from error
+            raise AccessFailed(reasons.AUTHENTICATION_FAILED, message) from error
 
     async def _secret(self, repo: GitRepository, name: str) -> dict[str, bytes]:
         try:
             return await read_secret(self.kube, repo.namespace, name)
         except SecretUnavailable as error:
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, str(error)) from error
+            raise AccessFailed(reasons.AUTHENTICATION_FAILED, str(error)) from error
 
 
 def _check_provider(repo: GitRepository) -> None:
-    """Before anything is read. Raises FetchRefused."""
+    """Before anything is read. Raises AccessRefused."""
     if repo.spec.provider == "github" and not repo.spec.secret_ref:
         message = "secretRef with github app data must be specified when provider is set to github"
-        raise FetchRefused(reasons.INVALID_PROVIDER_CONFIGURATION, message)
+        raise AccessRefused(reasons.INVALID_PROVIDER_CONFIGURATION, message)
 
 
 def _check_data(repo: GitRepository, data: SecretData) -> None:
-    """A GitHub App's Secret and its provider belong together. Raises FetchFailed."""
+    """A GitHub App's Secret and its provider belong together. Raises AccessFailed."""
     name = f"{repo.namespace}/{repo.spec.secret_ref.name if repo.spec.secret_ref else ''}"
     is_app = auth.has_github_app(data)
     if is_app and repo.spec.provider != "github":
         message = f"secretRef '{name}' has github app data but provider is not set to github"
-        raise FetchFailed(reasons.INVALID_PROVIDER_CONFIGURATION, message)
+        raise AccessFailed(reasons.INVALID_PROVIDER_CONFIGURATION, message)
     if repo.spec.provider == "github" and not is_app:
         message = f"secretRef '{name}' must have github app data when provider is set to github"
-        raise FetchFailed(reasons.INVALID_PROVIDER_CONFIGURATION, message)
+        raise AccessFailed(reasons.INVALID_PROVIDER_CONFIGURATION, message)
 
 
 def _guarded(url: git.GitUrl, data: SecretData, proxy: ProxyAccess | None) -> SecretData:
