@@ -86,7 +86,8 @@ async def attack(tenant: Tenant) -> dict[str, ObjectRef]:
             spec |= {"postBuild": {"substituteFrom": [{"kind": "Secret", "name": "long"}]}}
         refs[name] = await tenant.kustomization(name, **often, **spec)
     depends = [{"name": "cycle", "readyExpr": LOOPS}]
-    refs["cel"] = await tenant.kustomization("cel", **often, dependsOn=depends)
+    source = {"kind": "ExternalArtifact", "name": "cycle"}
+    refs["cel"] = await tenant.kustomization("cel", **often, dependsOn=depends, sourceRef=source)
     return refs | {f"git-{name}": ref for name, ref in (await attack_with_git(tenant)).items()}
 
 
