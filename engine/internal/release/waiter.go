@@ -7,6 +7,9 @@ import (
 
 	"helm.sh/helm/v4/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/resource"
 
 	"fleetloop.dev/engine/internal/rpc"
 )
@@ -19,13 +22,14 @@ type Wait struct {
 	Objects []Object `json:"objects"`
 }
 
-// Object names one object; Version is the resourceVersion it must at least have.
+// Object names one object; Version is the resourceVersion it must at least have. Fleeting is a Job that is removed when it is done.
 type Object struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
 	Namespace  string `json:"namespace"`
 	Name       string `json:"name"`
 	Version    string `json:"version"`
+	Fleeting   bool   `json:"fleeting"`
 }
 
 // waitingClient is Helm's client with our waiter, and without the request by which Helm sees whether the server is there.
@@ -76,13 +80,10 @@ func (w waiter) unlessHooksOnly(mode string, resources kube.ResourceList, timeou
 func (w waiter) until(mode string, resources kube.ResourceList, timeout time.Duration) error {
 	wait := Wait{Mode: mode, Seconds: timeout.Seconds(), Objects: []Object{}}
 	for _, info := range resources {
-		kind := info.Mapping.GroupVersionKind
-		version := ""
-		if accessor, err := meta.Accessor(info.Object); err == nil {
-			version = accessor.GetResourceVersion()
+		if mode != "deleted" && isPaused(info) {
+			continue
 		}
-		apiVersion, name := kind.ToAPIVersionAndKind()
-		wait.Objects = append(wait.Objects, Object{apiVersion, name, info.Namespace, info.Name, version})
+		wait.Objects = append(wait.Objects, objectOf(info))
 	}
 	if len(wait.Objects) == 0 {
 		return nil
@@ -92,4 +93,34 @@ func (w waiter) until(mode string, resources kube.ResourceList, timeout time.Dur
 		return errors.New("canceled")
 	}
 	return err
+}
+
+func objectOf(info *resource.Info) Object {
+	apiVersion, name := info.Mapping.GroupVersionKind.ToAPIVersionAndKind()
+	object := Object{APIVersion: apiVersion, Kind: name, Namespace: info.Namespace, Name: info.Name}
+	if accessor, err := meta.Accessor(info.Object); err == nil {
+		object.Version = accessor.GetResourceVersion()
+	}
+	if name == "Job" {
+		_, object.Fleeting = field(info, "spec", "ttlSecondsAfterFinished")
+	}
+	return object
+}
+
+// isPaused tells of a Deployment that does not roll out, and would be waited for in vain.
+func isPaused(info *resource.Info) bool {
+	if info.Mapping.GroupVersionKind.GroupKind().String() != "Deployment.apps" {
+		return false
+	}
+	paused, _ := field(info, "spec", "paused")
+	return paused == true
+}
+
+func field(info *resource.Info, path ...string) (any, bool) {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(info.Object)
+	if err != nil {
+		return nil, false
+	}
+	found, ok, err := unstructured.NestedFieldNoCopy(content, path...)
+	return found, ok && err == nil
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from fleetloop.engine.errors import AnswerRefused, EngineError, EngineGone, EngineKilled, EngineTimeout
+from fleetloop.engine.errors import AnswerRefused, EngineError, EngineGone, EngineGoneMeanwhile, EngineKilled, EngineTimeout
 
 MAX_FRAME = 256 << 20  # bytes; internal/rpc/frame.go holds the same number
 EXIT_MEMORY = 70  # internal/worker/worker.go
@@ -107,6 +107,8 @@ class Engine:
             reply = await inbox.get()
             while isinstance(reply, dict) and "question" in reply:
                 reply = await self._after(reply, answer, inbox)
+                if isinstance(reply, EngineGone) and not isinstance(reply, EngineKilled):
+                    reply = EngineGoneMeanwhile(str(reply))
         except asyncio.CancelledError:
             self._abandon(call_id)
             raise

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fleetloop.engine.client import Answer, Engine
-from fleetloop.engine.errors import EngineGone, EngineKilled, EngineTimeout
+from fleetloop.engine.errors import EngineGone, EngineGoneMeanwhile, EngineKilled, EngineTimeout
 from fleetloop.engine.programs import EngineSettings, Family, command_of, environment_of
 from fleetloop.engine.shares import Shares
 
@@ -84,7 +84,23 @@ class Engines:
                 self._shares.blame(owner)
                 raise
 
-    async def call_alone(self, family: Family, verb: str, timeout: float, **args: object) -> Any:
+    async def call_once(
+        self, family: Family, verb: str, timeout: float, owner: str, answer: Answer | None = None, **args: object
+    ) -> Any:
+        """As `call`, for what must not be repeated blindly. Whose call computed when its process died is alone for a while,
+        guilty or not, so that the guilty one does it to itself the next time; who waited for the world is innocent."""
+        try:
+            if not self._shares.is_apart(owner):
+                return await self.call(family, verb, timeout, answer, **args)
+            async with self._alone:
+                return await self.call_alone(family, verb, timeout, answer, **args)
+        except (EngineKilled, EngineGoneMeanwhile):
+            raise
+        except EngineGone:
+            self._shares.blame(owner)
+            raise
+
+    async def call_alone(self, family: Family, verb: str, timeout: float, answer: Answer | None = None, **args: object) -> Any:
         """As `call`, in a process of its own: for what was in flight when a process died, innocent or not."""
         settings = dataclasses.replace(self._settings, memory=min(self._settings.memory, self._settings.memory_alone))
         engine = await self._start(family, settings)
@@ -92,7 +108,7 @@ class Engines:
         with contextlib.suppress(OSError):  # it has ended, or the system forbids it
             os.setpriority(os.PRIO_PGRP, engine.pid, NICENESS)
         try:
-            return await engine.call(verb, timeout, None, **args)
+            return await engine.call(verb, timeout, answer, **args)
         finally:
             self._private.discard(engine)
             engine.kill("the engine was stopped")
@@ -100,10 +116,10 @@ class Engines:
     async def _call_alone_surely(self, family: Family, verb: str, timeout: float, args: Mapping[str, object]) -> Any:
         for pause in PAUSES_WHEN_KILLED:
             try:
-                return await self.call_alone(family, verb, timeout, **args)
+                return await self.call_alone(family, verb, timeout, None, **args)
             except EngineKilled:
                 await asyncio.sleep(pause)
-        return await self.call_alone(family, verb, timeout, **args)
+        return await self.call_alone(family, verb, timeout, None, **args)
 
     def is_apart(self, owner: str) -> bool:
         """Whether calls of this owner run alone for now."""

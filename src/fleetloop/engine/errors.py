@@ -17,6 +17,10 @@ class EngineKilled(EngineGone):
     """A signal from outside ended the process: no call was to blame, or one for which the kernel ran out of memory."""
 
 
+class EngineGoneMeanwhile(EngineGone):
+    """The process ended while the call waited for our answer: another call was to blame."""
+
+
 class AnswerRefused(Exception):
     """What a verb asked for cannot be had: raised by who answers, and told to the verb."""
 

@@ -4,95 +4,26 @@ Every function leaves its facts in the draft (history, counters, conditions) and
 """
 
 import time
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fleetloop.api.durations import duration_text
-from fleetloop.api.helm import HelmRelease, HelmReleaseStatus, Install, Snapshot, Upgrade
+from fleetloop.api.helm import HelmReleaseStatus, Install, Snapshot, Upgrade
 from fleetloop.controllers.helm import release as options
-from fleetloop.controllers.helm.conditions import RELEASED, REMEDIATED, TEST_SUCCESS, running
+from fleetloop.controllers.helm.conditions import RELEASED, REMEDIATED, TEST_SUCCESS
 from fleetloop.controllers.helm.definitions import DefinitionsFailed, apply_definitions
-from fleetloop.controllers.helm.engine import Helm, HelmFailed, Outcome
-from fleetloop.controllers.helm.failures import ActionFailed, StateError
-from fleetloop.controllers.helm.history import chart_named, failed_tests, named, recorded, snapshot_of, with_tests
+from fleetloop.controllers.helm.engine import Outcome
+from fleetloop.controllers.helm.failures import ActionFailed, StateError, Superseded
+from fleetloop.controllers.helm.history import chart_named, failed_tests, named, removed, with_tests
 from fleetloop.controllers.helm.next_action import Action
-from fleetloop.kube.client import Kube
-from fleetloop.kube.objects import Manifest
-from fleetloop.runtime.clock import utc_now
-from fleetloop.runtime.conditions import mark, remove
-from fleetloop.runtime.controller import Report
+from fleetloop.controllers.helm.run import Run
+from fleetloop.runtime.conditions import remove
 
 PAST = {Action.INSTALL: "Install", Action.UPGRADE: "Upgrade"}
-
-
-@dataclass(slots=True)
-class Run:
-    """One pass's hold on its release. `chart_path`: the packaged chart; `version` is what Helm sees."""
-
-    release: HelmRelease
-    draft: HelmReleaseStatus
-    report: Report
-    helm: Helm
-    kube: Kube  # as whom the release acts
-    chart_path: str
-    chart_name: str
-    version: str
-    app_version: str
-    definitions: list[Manifest]
-    values: dict[str, Any]
-    config_digest: str
-    allow_dns: bool
-    last_logs: list[str] = field(default_factory=list)
-
-    @property
-    def chart(self) -> str:
-        return chart_named(self.chart_name, self.version)
-
-    @property
-    def generation(self) -> int:
-        return self.release.metadata.generation
-
-    @property
-    def newest(self) -> Snapshot | None:
-        return self.draft.history[0] if self.draft.history else None
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """Of events."""
-        found = {"revision": self.version, "token": self.config_digest, "app-version": self.app_version}
-        digest = self.helm.new_oci_digest
-        return {key: value for key, value in (found | {"oci-digest": digest}).items() if value}
-
-    async def announce(self, action: Action, seconds: float, *, ready: bool) -> None:
-        message = f"Running '{action}' action with timeout of {duration_text(seconds)}"
-        running(self.draft, self.release, message, utc_now(), ready=ready)
-        await self.report.progress()
-
-    async def act(self, verb: str, within: float, /, **args: object) -> Outcome:
-        """The world is awaited in there: another pass may have the worker. Raises HelmFailed."""
-        async with self.report.away():
-            outcome = await self.helm.act(verb, within, **args)
-        self.last_logs = outcome.logs
-        return outcome
-
-    def record(self, outcome: Outcome, action: str) -> None:
-        """What Helm wrote, into status.history."""
-        for stored in outcome.observed:
-            old = next((one for one in self.draft.history if one.version == stored.version), None)
-            is_new = old is None
-            oci = self.helm.new_oci_digest if old is None else old.oci_digest
-            snapshot = snapshot_of(stored, action if is_new else "", oci, old)
-            self.draft.history = recorded(self.draft.history, snapshot)
-
-    def mark(self, type: str, value: str, reason: str, message: str) -> None:
-        mark(self.draft, type, value, reason, message, generation=self.generation, now=utc_now())
-
-    def tell(self, reason: str, message: str, *, bad: bool = False) -> None:
-        self.report.event("Warning" if bad else "Normal", reason, message, self.metadata)
+UNLOCK_SECONDS = 60.0
 
 
 async def install_or_upgrade(run: Run, action: Literal[Action.INSTALL, Action.UPGRADE]) -> None:
-    """Raises ActionFailed when nothing was written to Helm's storage (HN7)."""
+    """Raises ActionFailed when nothing was written to Helm's storage (HN7), Superseded when something newer ended its wait."""
     release, draft = run.release, run.draft
     is_install = action is Action.INSTALL
     spec = (release.spec.install or Install()) if is_install else (release.spec.upgrade or Upgrade())
@@ -101,29 +32,40 @@ async def install_or_upgrade(run: Run, action: Literal[Action.INSTALL, Action.UP
     if is_install:
         draft.history = ()
     remove(draft, TEST_SUCCESS, REMEDIATED)
-    await run.announce(action, seconds, ready=True)
-    started, past = time.monotonic(), PAST[action]
-    try:
-        await apply_definitions(run.kube, run.definitions, spec.crds, options.origin_labels(release))
-        outcome = await run.act(f"helm.{action}", seconds, **_arguments(run, spec))
-        error = outcome.error
-        run.record(outcome, str(action))
-        wrote = bool(outcome.observed)
-    except (DefinitionsFailed, HelmFailed) as failure:
-        error, wrote = str(failure), False
+    await run.announce(action, seconds, decides=True)
+    started = time.monotonic()
+    outcome = await _with_definitions(run, action, spec, seconds)
     draft.last_attempted_release_action_duration = duration_text(time.monotonic() - started)
-    if not error:
-        _succeeded(run, past)
+    run.record(outcome, str(action))
+    if not outcome.error:
+        _succeeded(run, PAST[action])
         return
-    place = f"{options.release_namespace(release)}/{options.release_name(release)}"
-    message = f"Helm {action} failed for release {place} with chart {run.chart}: {error}"
-    run.mark(RELEASED, "False", f"{past}Failed", message)
-    logs = "\n\nLast Helm logs:\n\n" + "\n".join(run.last_logs) if run.last_logs else ""
-    run.tell(f"{past}Failed", message + logs, bad=True)
+    if cause := run.superseded_by():
+        canceled = f"Health checks canceled due to new reconciliation triggered by {cause}"
+        run.report.event("Normal", "HealthCheckCanceled", canceled)
+        run.mark(RELEASED, "False", f"{PAST[action]}Failed", _failed(run, action, outcome.error))
+        raise Superseded(canceled)
+    message = _failed(run, action, outcome.error)
+    run.mark(RELEASED, "False", f"{PAST[action]}Failed", message)
+    logs = "\n\nLast Helm logs:\n\n" + "\n".join(outcome.logs) if outcome.logs else ""
+    run.tell(f"{PAST[action]}Failed", message + logs, bad=True)
     draft.failures += 1
-    if not wrote:
-        raise ActionFailed(f"{past}Failed", message)
+    if not outcome.observed:
+        raise ActionFailed(f"{PAST[action]}Failed", message)
     _count(draft, is_install=is_install)
+
+
+async def _with_definitions(run: Run, action: Action, spec: Install | Upgrade, seconds: float) -> Outcome:
+    try:
+        await apply_definitions(run.kube, run.definitions, spec.crds, options.origin_labels(run.release))
+    except DefinitionsFailed as error:
+        return Outcome([], [], str(error))
+    return await run.act(f"helm.{action}", seconds, **_arguments(run, spec))
+
+
+def _failed(run: Run, action: Action, error: str) -> str:
+    place = f"{options.release_namespace(run.release)}/{options.release_name(run.release)}"
+    return f"Helm {action} failed for release {place} with chart {run.chart}: {error}"
 
 
 def _arguments(run: Run, spec: Install | Upgrade) -> dict[str, Any]:
@@ -131,17 +73,17 @@ def _arguments(run: Run, spec: Install | Upgrade) -> dict[str, Any]:
     common = {
         "chart": {"path": run.chart_path, "version": run.version},
         "values": run.values,
-        "postRender": options.post_render(release, options.origin_labels(release)),
+        "postRender": options.post_render(release, run.defaults),
     }
     if isinstance(spec, Install):
         creates = spec.create_namespace and bool(release.spec.target_namespace)
         return common | {
-            "options": options.install_options(release, allow_dns=run.allow_dns),
+            "options": options.install_options(release, run.defaults),
             "replace": spec.replace,
             "createNamespace": creates,
         }
     return common | {
-        "options": options.upgrade_options(release, allow_dns=run.allow_dns),
+        "options": options.upgrade_options(release, run.defaults),
         "preserveValues": spec.preserve_values,
     }
 
@@ -166,21 +108,15 @@ def _count(draft: HelmReleaseStatus, *, is_install: bool) -> None:
 async def test(run: Run, *, ignore: bool) -> None:
     """Of the newest release. `ignore`: a failed test counts as no failure."""
     arguments = options.test_arguments(run.release)
-    await run.announce(Action.TEST, arguments["seconds"], ready=False)
-    error, outcome = "", None
-    try:
-        outcome = await run.act("helm.test", arguments["seconds"], **arguments)
-        error = outcome.error
-    except HelmFailed as failure:
-        error = str(failure)
-    newest = run.newest
-    assert newest is not None  # what is tested was released before
-    if outcome and outcome.observed:
-        newest = with_tests(newest, outcome.observed[-1])
-        run.draft.history = recorded(run.draft.history, newest)
+    await run.announce(Action.TEST, arguments["seconds"])
+    outcome = await run.act("helm.test", arguments["seconds"], **arguments)
+    newest = run.released
+    if outcome.observed:
+        newest = with_tests(newest, outcome.observed[-1], arguments["include"], arguments["exclude"])
+        run.keep(newest)
     subject = f"release {named(newest)} with chart {chart_named(newest.chart_name, newest.chart_version)}"
-    if error or failed_tests(newest):
-        message = f"Helm test failed for {subject}: {error or 'a test hook failed'}"
+    if outcome.error or failed_tests(newest):
+        message = f"Helm test failed for {subject}: {outcome.error or 'a test hook failed'}"
         run.mark(TEST_SUCCESS, "False", "TestFailed", message)
         run.tell("TestFailed", message, bad=True)
         run.draft.failures += 1
@@ -197,61 +133,43 @@ async def test(run: Run, *, ignore: bool) -> None:
 async def roll_back(run: Run, target: Snapshot) -> None:
     """To an older release that was good."""
     wanted = options.rollback_options(run.release)
-    await run.announce(Action.ROLLBACK, wanted["seconds"], ready=False)
-    try:
-        outcome = await run.act("helm.rollback", wanted["seconds"], version=target.version, options=wanted)
-        run.record(outcome, "rollback")
-        error = outcome.error
-    except HelmFailed as failure:
-        error = str(failure)
-    subject = f"previous release {named(target)} with chart {chart_named(target.chart_name, target.chart_version)}"
-    if error:
-        message = f"Helm rollback to {subject} failed: {error}"
-        run.mark(REMEDIATED, "False", "RollbackFailed", message)
-        run.tell("RollbackFailed", message, bad=True)
-        run.draft.failures += 1
-        return
-    message = f"Helm rollback to {subject} succeeded"
-    run.mark(REMEDIATED, "True", "RollbackSucceeded", message)
-    run.tell("RollbackSucceeded", message)
+    await run.announce(Action.ROLLBACK, wanted["seconds"])
+    outcome = await run.act("helm.rollback", wanted["seconds"], version=target.version, options=wanted)
+    run.record(outcome, "rollback")
+    chart = chart_named(target.chart_name, target.chart_version)
+    _remediated(run, "Rollback", f"Helm rollback to previous release {named(target)} with chart {chart}", outcome.error)
 
 
 async def uninstall_as_remedy(run: Run) -> None:
     """After a failed install, or where the strategy says so."""
     arguments = options.uninstall_arguments(run.release)
-    await run.announce(Action.UNINSTALL, arguments["seconds"], ready=False)
-    newest = run.newest
-    assert newest is not None  # what failed was released before
-    try:
-        outcome = await run.act("helm.uninstall", arguments["seconds"], **arguments)
-        run.record(outcome, "uninstall-remediation")
-        error = outcome.error
-    except HelmFailed as failure:
-        error = str(failure)
-    subject = f"release {named(newest)} with chart {chart_named(newest.chart_name, newest.chart_version)}"
-    if error:
-        message = f"Helm uninstall remediation for {subject} failed: {error}"
-        run.mark(REMEDIATED, "False", "UninstallFailed", message)
-        run.tell("UninstallFailed", message, bad=True)
-        run.draft.failures += 1
+    await run.announce(Action.UNINSTALL, arguments["seconds"])
+    newest = run.released
+    outcome = await run.act("helm.uninstall", arguments["seconds"], **arguments)
+    run.record(outcome, "uninstall-remediation")
+    if not outcome.error:
+        run.keep(removed(run.released, "uninstall-remediation"))
+    chart = chart_named(newest.chart_name, newest.chart_version)
+    _remediated(run, "Uninstall", f"Helm uninstall remediation for release {named(newest)} with chart {chart}", outcome.error)
+
+
+def _remediated(run: Run, past: str, what: str, error: str) -> None:
+    if not error:
+        run.mark(REMEDIATED, "True", f"{past}Succeeded", f"{what} succeeded")
+        run.tell(f"{past}Succeeded", f"{what} succeeded")
         return
-    message = f"Helm uninstall remediation for {subject} succeeded"
-    run.mark(REMEDIATED, "True", "UninstallSucceeded", message)
-    run.tell("UninstallSucceeded", message)
+    run.mark(REMEDIATED, "False", f"{past}Failed", f"{what} failed: {error}")
+    run.tell(f"{past}Failed", f"{what} failed: {error}", bad=True)
+    run.draft.failures += 1
 
 
 async def unlock(run: Run, status: str) -> None:
     """A release whose action was killed counts as failed from now on. Raises StateError."""
-    description = f"Release unlocked from stale '{status}' state"
-    try:
-        outcome = await run.act("helm.unlock", 60.0, description=description)
-    except HelmFailed as error:
-        raise StateError(f"unlock of release failed: {error}") from error
+    await run.announce(Action.UNLOCK, UNLOCK_SECONDS)
+    outcome = await run.act("helm.unlock", UNLOCK_SECONDS, description=f"Release unlocked from stale '{status}' state")
     if outcome.error:
         raise StateError(f"unlock of release failed: {outcome.error}")
     run.record(outcome, run.draft.last_attempted_release_action or "")
-    newest = run.newest
-    place = named(newest) if newest else options.release_name(run.release)
-    message = f"Unlocked Helm release {place} with chart {run.chart} from stale '{status}' state"
+    message = f"Unlocked Helm release {named(run.released)} with chart {run.chart} from stale '{status}' state"
     run.mark(RELEASED, "False", "PendingRelease", message)
     run.tell("PendingRelease", message)

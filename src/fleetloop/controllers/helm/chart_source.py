@@ -10,10 +10,7 @@ from typing import Any, Protocol
 from fleetloop.api.helm import HelmRelease
 from fleetloop.api.meta import Artifact, Key, Object
 from fleetloop.controllers.helm.failures import AccessDenied, ChartMutateError, SourceMissing, SourceNotReady
-from fleetloop.controllers.helm.release import origin_labels
-from fleetloop.kube.objects import Manifest
 
-CHART_API = "source.toolkit.fluxcd.io/v1"
 _OCI_REVISION = re.compile(r"(?:(?P<tag>[^@]*)@)?(?P<digest>[a-z0-9]+:[0-9a-f]+)")
 _SEMVER = re.compile(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 _SHOWN = 12  # characters of a digest
@@ -73,39 +70,6 @@ def _why(status: Any, *, seen: bool) -> str:
         return "latest generation of object has not been reconciled"
     stalled = status.condition("Stalled") or status.condition("Ready")
     return stalled.message if stalled else "does not have an artifact"
-
-
-def chart_manifest(release: HelmRelease) -> Manifest | None:
-    """The HelmChart of a release with a chart template; None for one with a chartRef."""
-    template = release.spec.chart
-    if template is None:
-        return None
-    key, spec, metadata = source_key(release), template.spec, template.metadata
-    wanted: dict[str, Any] = {
-        "chart": spec.chart,
-        "version": spec.version or "*",
-        "sourceRef": {"kind": spec.source_ref.kind, "name": spec.source_ref.name},
-        "interval": spec.interval or release.spec.interval,
-        "reconcileStrategy": spec.reconcile_strategy,
-    }
-    if spec.values_files:
-        wanted["valuesFiles"] = list(spec.values_files)
-    if spec.ignore_missing_values_files:
-        wanted["ignoreMissingValuesFiles"] = True
-    if spec.verify:
-        secret = spec.verify.secret_ref
-        wanted["verify"] = {"provider": spec.verify.provider} | ({"secretRef": {"name": secret.name}} if secret else {})
-    return {
-        "apiVersion": CHART_API,
-        "kind": "HelmChart",
-        "metadata": {
-            "name": key.name,
-            "namespace": key.namespace,
-            "labels": (metadata.labels if metadata else {}) | origin_labels(release),
-            "annotations": metadata.annotations if metadata else {},
-        },
-        "spec": wanted,
-    }
 
 
 def released_version(source: ChartSource, chart_version: str, *, tracks_digests: bool) -> str:

@@ -2,17 +2,32 @@
 
 import datetime
 
+import msgspec
+
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
 from fleetloop.api.meta import Condition
-from fleetloop.controllers.helm.failures import ActionFailed, NoRollbackTarget, RetriesExceeded, RetryLater
+from fleetloop.controllers.helm.failures import RetryLater, Superseded, Told
 from fleetloop.runtime.conditions import READY, RECONCILING, STALLED, mark, remove, rename_reason
 from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry
 
 RELEASED, TEST_SUCCESS, REMEDIATED, DRIFTED = "Released", "TestSuccess", "Remediated", "Drifted"
-OWNED = frozenset({READY, RECONCILING, STALLED, RELEASED, TEST_SUCCESS, REMEDIATED})
+OWNED = frozenset({READY, RECONCILING, STALLED, RELEASED, TEST_SUCCESS, REMEDIATED, DRIFTED})
 PREREQUISITES = "Fulfilling prerequisites"
 IN_PROGRESS = "reconciliation in progress"
-_OWN_WORD = (ActionFailed, RetryLater, RetriesExceeded, NoRollbackTarget)  # the action's condition says it already
+BEFORE_THE_RELEASE = frozenset(  # reasons of what must be there before a release is looked at
+    {
+        "DependencyNotReady",
+        "AccessDenied",
+        "ArtifactFailed",
+        "SourceNotReady",
+        "ValuesError",
+        "ChartMutateError",
+        "RESTClientError",
+        "StateError",
+        "InvalidCELExpression",
+        "ReconciliationFailed",
+    }
+)
 
 
 def summarize(draft: HelmReleaseStatus, release: HelmRelease, now: datetime.datetime) -> None:
@@ -41,27 +56,21 @@ def _strongest_first(release: HelmRelease) -> list[str]:
 def settle(draft: HelmReleaseStatus, release: HelmRelease, result: Outcome | Failure, now: datetime.datetime) -> None:
     """The end of a pass. observedGeneration moves when it ended for good, or with a try at a set time."""
     generation = release.metadata.generation
+    if isinstance(result, Superseded) or (isinstance(result, Failure) and not isinstance(result, Told)):
+        mark(draft, READY, "False", result.reason, str(result), generation=generation, now=now)
+    else:
+        summarize(draft, release, now)
     match result:
         case Done():
-            summarize(draft, release, now)
             remove(draft, RECONCILING, STALLED)
-            draft.observed_generation = generation
         case Failure(retry=Retry.NEVER):
-            if not isinstance(result, _OWN_WORD):
-                mark(draft, READY, "False", result.reason, str(result), generation=generation, now=now)
-            else:
-                summarize(draft, release, now)
             mark(draft, STALLED, "True", result.reason, str(result), generation=generation, now=now)
-            draft.observed_generation = generation
-        case Failure():
-            if isinstance(result, _OWN_WORD):
-                summarize(draft, release, now)
-            else:
-                mark(draft, READY, "False", result.reason, str(result), generation=generation, now=now)
+        case RetryLater():
+            mark(draft, RECONCILING, "True", "ProgressingWithRetry", str(result), generation=generation, now=now)
+        case _:
             _retrying(draft, generation, now)
-            if isinstance(result, RetryLater):
-                mark(draft, RECONCILING, "True", "ProgressingWithRetry", str(result), generation=generation, now=now)
-                draft.observed_generation = generation
+            return
+    draft.observed_generation = generation
 
 
 def begin(draft: HelmReleaseStatus, release: HelmRelease, now: datetime.datetime) -> None:
@@ -69,29 +78,43 @@ def begin(draft: HelmReleaseStatus, release: HelmRelease, now: datetime.datetime
     mark(draft, RECONCILING, "True", "Progressing", PREREQUISITES, generation=release.metadata.generation, now=now)
 
 
-def running(draft: HelmReleaseStatus, release: HelmRelease, message: str, now: datetime.datetime, *, ready: bool) -> None:
-    """An action starts; `ready`: it decides whether the release is."""
-    generation = release.metadata.generation
-    mark(draft, RECONCILING, "True", "Progressing", message, generation=generation, now=now)
-    if ready:
-        mark(draft, READY, "Unknown", "Progressing", message, generation=generation, now=now)
+def running(draft: HelmReleaseStatus, release: HelmRelease, message: str, now: datetime.datetime) -> None:
+    """An action starts."""
+    mark(draft, RECONCILING, "True", "Progressing", message, generation=release.metadata.generation, now=now)
+
+
+def unknown(draft: HelmReleaseStatus, release: HelmRelease, message: str, now: datetime.datetime) -> None:
+    """What runs now decides whether the release is ready."""
+    mark(draft, READY, "Unknown", "Progressing", message, generation=release.metadata.generation, now=now)
 
 
 def forget_prerequisite_failures(draft: HelmReleaseStatus, release: HelmRelease, now: datetime.datetime) -> None:
     """What kept the release from being looked at is over."""
-    reasons = {"DependencyNotReady", "AccessDenied", "ArtifactFailed", "SourceNotReady", "ValuesError", "ChartMutateError"}
     ready = draft.condition(READY)
-    if ready and ready.status == "False" and ready.reason in reasons | {"RESTClientError", "StateError"}:
-        mark(draft, READY, "Unknown", "Progressing", IN_PROGRESS, generation=release.metadata.generation, now=now)
+    if ready and ready.status == "False" and ready.reason in BEFORE_THE_RELEASE:
+        unknown(draft, release, IN_PROGRESS, now)
 
 
 def recovered(draft: HelmReleaseStatus, release: HelmRelease, message: str, now: datetime.datetime) -> None:
-    """A release that is as wanted: an old remediation, or a failure that others mended, no longer counts."""
-    released: Condition | None = draft.condition(RELEASED)
-    if draft.is_true(REMEDIATED) or released is None or released.status != "True":
+    """A release that is as wanted: an old remediation, or a failure that others mended, no longer counts. The conversion of a
+    remediation keeps its time. Flux: 2.7."""
+    generation = release.metadata.generation
+    if remediated := draft.condition(REMEDIATED):
         remove(draft, REMEDIATED)
+        mark(draft, RELEASED, "True", "UpgradeSucceeded", message, generation=generation, now=now)
+        if remediated.status == "True":
+            _keep_time(draft, RELEASED, remediated)
+    released = draft.condition(RELEASED)
+    if released is None or released.status != "True":
         reason = "InstallSucceeded" if draft.last_attempted_release_action == "install" else "UpgradeSucceeded"
-        mark(draft, RELEASED, "True", reason, message, generation=release.metadata.generation, now=now)
+        mark(draft, RELEASED, "True", reason, message, generation=generation, now=now)
+
+
+def _keep_time(draft: HelmReleaseStatus, type: str, of: Condition) -> None:
+    draft.conditions = tuple(
+        msgspec.structs.replace(one, last_transition_time=of.last_transition_time) if one.type == type else one
+        for one in draft.conditions
+    )
 
 
 def _retrying(draft: HelmReleaseStatus, generation: int, now: datetime.datetime) -> None:

@@ -1,6 +1,6 @@
 """Helm, as this controller asks an engine for it: one place in a cluster, one release. Decides nothing."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,18 +28,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
-    """Values as the release gets them; `digest` is that of status.history."""
-
-    values: dict[str, Any]
-    digest: str
-    layer: int
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
 class Helm:
-    """`connection`: as whom. `oci_digests` by release version, and of what is released next."""
+    """`connection`: as whom. `oci_digests` by release version, and of what is released next. `owner`: whose charts they are; one
+    whose action took an engine along gets an engine of its own for a while."""
 
     engines: Engines
     connection: Connection
@@ -49,6 +40,7 @@ class Helm:
     algorithm: str
     oci_digests: Mapping[int, str]
     new_oci_digest: str
+    owner: str
     answer: Answer | None = None
 
     async def history(self) -> list[Stored]:
@@ -64,7 +56,9 @@ class Helm:
     async def act(self, verb: str, within: float, /, **args: object) -> Outcome:
         """`within`: seconds of the action's own timeout. Raises HelmFailed."""
         try:
-            found = await self.engines.call(Family.HELM, verb, within * SLACK, self.answer, place=self._place, **args)
+            found = await self.engines.call_once(
+                Family.HELM, verb, within * SLACK, self.owner, self.answer, place=self._place, **args
+            )
         except (EngineError, EngineGone) as error:
             raise HelmFailed(str(error)) from error
         return msgspec.convert(found, Outcome)
@@ -82,9 +76,6 @@ class Helm:
             "storageNamespace": self.storage_namespace,
             "digests": digests | {"newOCI": self.new_oci_digest},
         }
-
-
-Place = Callable[[], Helm]
 
 
 async def ask(engines: Engines, verb: str, **args: object) -> Any:

@@ -7,13 +7,6 @@ class DependencyNotReady(Failure):
     reason, severity = "DependencyNotReady", "Normal"
 
 
-class BadExpression(Failure):
-    reason, retry = "InvalidCELExpression", Retry.NEVER
-
-    def __init__(self, message: str) -> None:
-        super().__init__(f"Reconciliation failed terminally due to configuration error: {message}")
-
-
 class AccessDenied(Failure):
     reason, retry = "AccessDenied", Retry.NEVER
 
@@ -24,6 +17,12 @@ class SourceMissing(Failure):
 
 class SourceNotReady(Failure):
     reason, severity = "SourceNotReady", None
+
+
+class ArtifactMissing(Failure):
+    """The source tells of an artifact that is not there: it is about to be another one."""
+
+    reason, severity = "ArtifactFailed", None
 
 
 class ArtifactFailed(Failure):
@@ -48,25 +47,42 @@ class StateError(Failure):
     reason = "StateError"
 
 
-class ActionFailed(Failure):
-    """An action that wrote nothing to Helm's storage: tried again with back-off (HN7)."""
+class Told(Failure):
+    """Of what an action left in the conditions already, and told people: Ready follows from those. `message` is for Stalled,
+    Reconciling and the log."""
 
-    severity = None  # the action told of itself
+    severity = None
+
+
+class ActionFailed(Told):
+    """An action that wrote nothing to Helm's storage: tried again with back-off (HN7)."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
 
 
-class RetriesExceeded(Failure):
-    reason, retry, severity = "RetriesExceeded", Retry.NEVER, "Warning"
+class MoreToDo(Told):
+    """The next pass goes on where this one ended, at once."""
+
+    reason = "Progressing"
 
 
-class NoRollbackTarget(Failure):
-    reason, retry, severity = "MissingRollbackTarget", Retry.NEVER, "Warning"
+class Superseded(Told):
+    """A wait was given up for something newer, which the next pass brings."""
+
+    reason = "HealthCheckCanceled"
 
 
-class RetryLater(Failure):
+class RetryLater(Told):
     """A failed action is tried again as it is, at a set time (HN8)."""
 
-    reason, severity = "Progressing", None
+    reason = "Progressing"
+
+
+class RetriesExceeded(Told):
+    reason, retry = "RetriesExceeded", Retry.NEVER
+
+
+class NoRollbackTarget(Told):
+    reason, retry = "MissingRollbackTarget", Retry.NEVER

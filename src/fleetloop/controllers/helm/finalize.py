@@ -1,17 +1,22 @@
 """What a deleted HelmRelease takes along, and what goes before a release moves. Flux: helm-notification-image.md 2.16, 2.5-9."""
 
+import copy
+
+from fleetloop.api import names
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
 from fleetloop.controllers.helm import conditions
 from fleetloop.controllers.helm import release as options
 from fleetloop.controllers.helm.engine import Helm, HelmFailed
 from fleetloop.controllers.helm.failures import ActionFailed, ConnectionFailed
 from fleetloop.controllers.helm.tools import HelmTools
+from fleetloop.controllers.helm.waits import Waiter
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import NotFound
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.conditions import mark
 from fleetloop.runtime.controller import Report
+from fleetloop.runtime.status import save_status
 
 
 def acting_as(release: HelmRelease, tools: HelmTools) -> Kube:
@@ -28,23 +33,30 @@ async def finalize(tools: HelmTools, release: HelmRelease, report: Report) -> No
     """Uninstalls what is on record, then the HelmChart goes; a suspended release leaves everything. Flux: 2.16."""
     if release.spec.suspend:
         return
-    draft = release.status
+    draft = copy.copy(release.status)
     if draft.history and draft.storage_namespace and not await _account_is_gone(release, tools):
         newest, kube = draft.history[0], acting_as(release, tools)
+        waiter = Waiter(release.key, kube)
         helm = Helm(
-            tools.engines,
-            kube.connection,
-            newest.name,
-            newest.namespace,
-            draft.storage_namespace,
-            tools.settings.digest_algorithm,
-            {},
-            "",
-            lambda _, args: tools.waits.answer(kube, args),
+            engines=tools.engines,
+            connection=kube.connection,
+            name=newest.name,
+            namespace=newest.namespace,
+            storage_namespace=draft.storage_namespace,
+            algorithm=tools.settings.digest_algorithm,
+            oci_digests={},
+            new_oci_digest="",
+            owner=release.namespace,
+            answer=lambda _, args: tools.waits.answer(waiter, args),
         )
-        await uninstall(release, draft, report, helm)
+        try:
+            await uninstall(release, draft, report, helm)
+        except ActionFailed:
+            conditions.summarize(draft, release, utc_now())
+            await save_status(tools.kube.managing_as(names.HELM_CONTROLLER), release, draft, conditions.OWNED)
+            raise
     if draft.helm_chart:
-        await delete_chart(tools.kube, draft.helm_chart)
+        await delete_chart(tools.kube, draft.helm_chart, report)
 
 
 async def uninstall(release: HelmRelease, draft: HelmReleaseStatus, report: Report, helm: Helm) -> None:
@@ -76,10 +88,11 @@ async def _account_is_gone(release: HelmRelease, tools: HelmTools) -> bool:
     return bool(account) and await tools.kube.find(ObjectRef("v1", "ServiceAccount", release.namespace, account)) is None
 
 
-async def delete_chart(kube: Kube, name: str) -> None:
+async def delete_chart(kube: Kube, name: str, report: Report) -> None:
     """`name`: namespace/name of a HelmChart of ours."""
     namespace, _, own = name.partition("/")
     try:
         await kube.delete(ObjectRef("source.toolkit.fluxcd.io/v1", "HelmChart", namespace, own))
     except NotFound:
         return
+    report.event("Trace", "HelmChartDeleted", f"deleted HelmChart/{name}")

@@ -67,13 +67,19 @@ def recorded(history: Sequence[Snapshot], snapshot: Snapshot) -> tuple[Snapshot,
     return tuple(sorted([*others, snapshot], key=lambda one: one.version, reverse=True))
 
 
-def with_tests(snapshot: Snapshot, stored: Stored) -> Snapshot:
-    """After a test run; an empty map says that there were no tests."""
+def with_tests(snapshot: Snapshot, stored: Stored, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Snapshot:
+    """After a test run; an empty map says that there were no tests. What the filters leave out did not have to run."""
     hooks = {
         name: HookRun(last_started=_time(run.last_started), last_completed=_time(run.last_completed), phase=run.phase)
         for name, run in stored.test_hooks.items()
+        if (not include or name in include) and name not in exclude
     }
     return msgspec.structs.replace(snapshot, test_hooks=hooks, digest=stored.digest)
+
+
+def removed(snapshot: Snapshot, action: str) -> Snapshot:
+    """After an uninstall, of which Helm keeps no word unless it is told to keep its history."""
+    return msgspec.structs.replace(snapshot, status="uninstalled", action=action)
 
 
 def was_tested(snapshot: Snapshot) -> bool:
@@ -100,6 +106,14 @@ def trimmed(history: Sequence[Snapshot], *, ignore_tests: bool) -> tuple[Snapsho
     if target is None:
         return tuple(history[:KEPT])
     return tuple(one for one in history if one.version >= target.version)
+
+
+def is_stored(snapshot: Snapshot, stored: Sequence[Stored]) -> bool:
+    """Whether Helm's storage still has it, as it was."""
+    return any(
+        one.version == snapshot.version and (snapshot.api_version != API_VERSION or one.digest == snapshot.digest)
+        for one in stored
+    )
 
 
 def named(snapshot: Snapshot) -> str:

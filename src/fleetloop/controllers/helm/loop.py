@@ -1,30 +1,28 @@
 """Acts on a release until it is as wanted: state, next action, action, and again. Flux: helm-notification-image.md 2.7."""
 
 import hashlib
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from fleetloop.api import names
-from fleetloop.api.applier import ResourceInventory, ResourceRef
 from fleetloop.api.durations import duration_text, seconds_of
-from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
+from fleetloop.api.helm import HelmRelease, HelmReleaseStatus, Snapshot
 from fleetloop.controllers.helm import actions, conditions
-from fleetloop.controllers.helm.actions import Run
+from fleetloop.controllers.helm import release as options
 from fleetloop.controllers.helm.drift import Drifted, DriftUnknown, correct, find_drift, rules_of
 from fleetloop.controllers.helm.engine import HelmFailed
-from fleetloop.controllers.helm.failures import ActionFailed, RetryLater, StateError
-from fleetloop.controllers.helm.history import previous, trimmed
+from fleetloop.controllers.helm.failures import MoreToDo, RetryLater, StateError
+from fleetloop.controllers.helm.history import KEPT, Stored, chart_named, is_stored, named, previous, trimmed
+from fleetloop.controllers.helm.inventory import take_inventory
 from fleetloop.controllers.helm.next_action import KIND, REMEDIES, Action, Circumstances, exhausted, next_action
 from fleetloop.controllers.helm.remediation import active_remediation, remediation_of, retry_interval
+from fleetloop.controllers.helm.run import Run
 from fleetloop.controllers.helm.state import State, Verdict, World, state_of
 from fleetloop.controllers.helm.tools import HelmTools
-from fleetloop.kube.errors import ApiError
-from fleetloop.kube.inventory import id_of
-from fleetloop.kube.objects import ObjectRef, ref_of
+from fleetloop.kube.managers import Takeover
 from fleetloop.runtime.clock import utc_now
-from fleetloop.runtime.outcome import Done, Outcome
+from fleetloop.runtime.outcome import Done, Failure, Outcome
 
 
 class Loop:
@@ -34,55 +32,59 @@ class Loop:
         self._tools, self._run = tools, run
         self._release, self._draft = run.release, run.draft
         self._done: set[str] = set()
+        self._stored: list[Stored] = []
         annotations = run.release.metadata.annotations
         self._forced = is_requested(run.release, names.FORCE_AT, run.draft.last_handled_force_at)
         run.draft.last_handled_force_at = annotations.get(names.FORCE_AT, run.draft.last_handled_force_at)
 
     async def run(self) -> Outcome:
-        draft, run = self._draft, self._run
+        """Raises Failure."""
         while True:
             verdict, drifted = await self._state()
-            about = self._circumstances()
-            action = next_action(verdict.state, about)
+            action = next_action(verdict.state, self._circumstances())
             if action is None:
-                return await self._ended(verdict, drifted)
+                return self._ended(drifted)
             self._forced = False
             if KIND[action] in self._done:
-                return self._again()
+                raise self._once_more(verdict.state)
             await self._act(action, verdict, drifted)
             self._done.add(KIND[action])
-            if action in {Action.INSTALL, Action.UPGRADE, Action.ROLLBACK}:
-                await self._take_inventory()
-            conditions.summarize(draft, self._release, utc_now())
-            await run.report.progress()
-            if action in REMEDIES:
-                return self._after_remedy(action)
-            if self._retries() and not draft.is_true(conditions.RELEASED):
-                return self._retry_later()
+            await self._after(action)
+
+    async def _after(self, action: Action) -> None:
+        """What an action leaves for others to see. Raises Failure where the pass ends with it."""
+        run, draft = self._run, self._draft
+        if action in {Action.INSTALL, Action.UPGRADE, Action.ROLLBACK}:
+            await take_inventory(run)
+        conditions.summarize(draft, self._release, utc_now())
+        await run.report.progress()
+        if action in REMEDIES:
+            raise self._remedied(action)
+        interval = self._retry_interval()
+        if KIND[action] == "release" and interval is not None and not draft.is_true(conditions.RELEASED):
+            raise retry_later(interval)
 
     async def _state(self) -> tuple[Verdict, list[Drifted]]:
         run, draft, release = self._run, self._draft, self._release
         try:
-            stored = await run.helm.history()
+            self._stored = await run.helm.history()
         except HelmFailed as error:
             raise StateError(f"could not determine release state: {error}") from error
-        active = active_remediation(release, draft)
         verdict = state_of(
             World(
-                stored=stored[0] if stored else None,
+                stored=self._stored[0] if self._stored else None,
                 newest=run.newest,
                 chart_name=run.chart_name,
                 chart_version=run.version,
                 config_digest=run.config_digest,
                 rendered_otherwise=draft.observed_generation != release.metadata.generation and self._rendered_otherwise(),
                 tests=bool(release.spec.test and release.spec.test.enable),
-                ignore_test_failures=bool(active and active.ignore_test_failures),
+                ignore_test_failures=self._ignores_tests(),
             )
         )
-        mode = release.spec.drift_detection.mode if release.spec.drift_detection else None
-        if verdict.state is not State.IN_SYNC or mode not in {"enabled", "warn"}:
+        if verdict.state is not State.IN_SYNC or not detects_drift(release):
             return verdict, []
-        drifted = await self._drift(stored[0].version)
+        drifted = await self._drift(self._stored[0].version)
         return (Verdict(State.DRIFTED, "objects differ"), drifted) if drifted else (verdict, [])
 
     async def _drift(self, version: int) -> list[Drifted]:
@@ -90,32 +92,35 @@ class Loop:
         try:
             objects = await run.helm.manifest(version)
             place = (run.helm.name, run.helm.namespace)
-            return await find_drift(run.kube, objects, place, rules_of(self._release))
+            takeover = Takeover(names.HELM_CONTROLLER, self._tools.settings.override_managers)
+            return await find_drift(run.kube, objects, place, rules_of(self._release), takeover)
         except (HelmFailed, DriftUnknown, ValueError) as error:
             raise StateError(f"unable to determine cluster state: {error}") from error
 
     def _rendered_otherwise(self) -> bool:
         draft, release = self._draft, self._release
         digests = (draft.observed_post_renderers_digest, draft.observed_common_metadata_digest)
-        return digests != rendering_digests(release)
+        return digests != rendering_digests(release, self._run.helm.algorithm)
+
+    def _ignores_tests(self) -> bool:
+        active = active_remediation(self._release, self._draft)
+        return bool(active and active.ignore_test_failures)
 
     def _circumstances(self) -> Circumstances:
         release, draft = self._release, self._draft
         install, upgrade = remediation_of(release, draft, "install"), remediation_of(release, draft, "upgrade")
-        active = active_remediation(release, draft)
         detection = release.spec.drift_detection
+        target = previous(draft.history, ignore_tests=self._ignores_tests())
         return Circumstances(
             install=install,
             upgrade=upgrade,
-            active={"install": install, "upgrade": upgrade}.get(draft.last_attempted_release_action or "") if active else None,
-            retries=self._retries(),
+            active={"install": install, "upgrade": upgrade}.get(draft.last_attempted_release_action or ""),
+            retries=self._retry_interval() is not None,
             forced=self._forced,
-            target=previous(draft.history, ignore_tests=bool(active and active.ignore_test_failures)) is not None,
+            target=target is not None,
+            target_is_stored=target is not None and is_stored(target, self._stored),
             corrects=bool(detection and detection.mode == "enabled"),
         )
-
-    def _retries(self) -> bool:
-        return self._retry_interval() is not None
 
     def _retry_interval(self) -> float | None:
         by_default = self._tools.settings.gate("DefaultToRetryOnFailure")
@@ -123,129 +128,116 @@ class Loop:
 
     async def _act(self, action: Action, verdict: Verdict, drifted: list[Drifted]) -> None:
         run, draft = self._run, self._draft
-        active = active_remediation(self._release, draft)
-        ignore = bool(active and active.ignore_test_failures)
-        if action is Action.INSTALL or action is Action.UPGRADE:
-            if verdict.state is State.UNMANAGED:
-                draft.history = ()
-            await actions.install_or_upgrade(run, action)
-            draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = rendering_digests(self._release)
-        elif action is Action.TEST:
-            await actions.test(run, ignore=ignore)
-        elif action is Action.ROLLBACK:
-            draft.history = trimmed(draft.history, ignore_tests=ignore)
-            target = previous(draft.history, ignore_tests=ignore)
-            assert target is not None  # else there is no such action
-            await actions.roll_back(run, target)
-        elif action is Action.UNINSTALL:
-            await actions.uninstall_as_remedy(run)
-        elif action is Action.UNLOCK:
-            await actions.unlock(run, (await run.helm.history())[0].status)
-        else:
-            await self._correct(drifted)
+        match action:
+            case Action.INSTALL | Action.UPGRADE:
+                draft.history = () if verdict.state is State.UNMANAGED else self._kept_history()
+                await actions.install_or_upgrade(run, action)
+                digests = rendering_digests(self._release, run.helm.algorithm)
+                draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
+            case Action.TEST:
+                if draft.is_true(conditions.REMEDIATED):
+                    self._recover()
+                await actions.test(run, ignore=self._ignores_tests())
+            case Action.ROLLBACK:
+                draft.history = self._kept_history()
+                target = previous(draft.history, ignore_tests=self._ignores_tests())
+                assert target is not None  # else there is no such action
+                await actions.roll_back(run, target)
+            case Action.UNINSTALL:
+                await actions.uninstall_as_remedy(run)
+            case Action.UNLOCK:
+                await actions.unlock(run, self._stored[0].status)
+            case Action.CORRECT:
+                await self._correct(drifted)
+
+    def _kept_history(self) -> tuple[Snapshot, ...]:
+        """Where failures are remedied, down to what a rollback needs; else the newest."""
+        if self._retry_interval() is not None:
+            return self._draft.history[:KEPT]
+        return trimmed(self._draft.history, ignore_tests=self._ignores_tests())
 
     async def _correct(self, drifted: list[Drifted]) -> None:
         run = self._run
         self._tell_drift(drifted)
+        await run.announce(Action.CORRECT, options.timeout_of(self._release, None))
+        conditions.unknown(self._draft, self._release, "correcting cluster drift", utc_now())
         failures = await correct(run.kube, drifted)
-        place = f"{run.helm.namespace}/{run.helm.name}"
+        place = named(run.released)
         if failures:
             message = f"Failed to correct cluster state of release {place}:\n" + "\n".join(failures)
             run.report.event("Warning", "DriftCorrectionFailed", message)
             raise StateError(message)
-        lines = "\n".join(one.line for one in drifted)
+        lines = "\n".join(one.line for one in drifted if one.request)
         run.report.event("Normal", "DriftCorrected", f"Cluster state of release {place} has been corrected:\n{lines}")
 
     def _tell_drift(self, drifted: list[Drifted]) -> None:
         run = self._run
-        newest = run.newest
-        place = f"{run.helm.namespace}/{run.helm.name}" + (f".v{newest.version}" if newest else "")
         lines = "\n".join(one.line for one in drifted)
-        message = f"Cluster state of release {place} has drifted from the desired state:\n{lines}"
+        message = f"Cluster state of release {named(run.released)} has drifted from the desired state:\n{lines}"
         run.mark(conditions.DRIFTED, "True", "DriftDetected", message)
         run.report.event("Warning", "DriftDetected", message)
 
-    async def _ended(self, verdict: Verdict, drifted: list[Drifted]) -> Outcome:
+    def _ended(self, drifted: list[Drifted]) -> Outcome:
         """Nothing is left to do."""
         run, draft, release = self._run, self._draft, self._release
         if drifted:
             self._tell_drift(drifted)
-        newest, detection = run.newest, release.spec.drift_detection
-        assert newest is not None  # a release that is as wanted is on record
-        if detection and detection.mode in {"enabled", "warn"} and not drifted:
-            message = f"No drift detected for release {run.helm.namespace}/{run.helm.name}.v{newest.version}"
-            run.mark(conditions.DRIFTED, "False", "NoDriftDetected", message)
-        was = draft.last_attempted_release_action or "upgrade"
-        place = f"{newest.namespace}/{newest.name}.v{newest.version}"
-        message = f"Helm {was} succeeded for release {place} with chart {newest.chart_name}@{newest.chart_version}"
-        conditions.recovered(draft, release, message, utc_now())
-        active = active_remediation(release, draft)
-        draft.history = trimmed(draft.history, ignore_tests=bool(active and active.ignore_test_failures))
-        draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = rendering_digests(release)
+        elif detects_drift(release):
+            run.mark(conditions.DRIFTED, "False", "NoDriftDetected", f"No drift detected for release {named(run.released)}")
+        self._recover()
+        draft.history = self._kept_history()
+        digests = rendering_digests(release, run.helm.algorithm)
+        draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
         reset_counters(draft)
         return Done(after=seconds_of(release.spec.interval), message="release is in sync", is_news=bool(self._done))
 
-    def _again(self) -> Outcome:
-        """The same kind of action would run twice: the next pass looks again."""
-        raise ActionFailed("Progressing", "more is to be done in the next pass")
+    def _recover(self) -> None:
+        newest, draft = self._run.released, self._draft
+        was = "upgrade" if draft.condition(conditions.REMEDIATED) else draft.last_attempted_release_action or "upgrade"
+        chart = chart_named(newest.chart_name, newest.chart_version)
+        message = f"Helm {was} succeeded for release {named(newest)} with chart {chart}"
+        conditions.recovered(draft, self._release, message, utc_now())
 
-    def _after_remedy(self, action: Action) -> Outcome:
-        """Not exhausted: at once again. Else a person is needed, or a new wish."""
-        draft = self._draft
-        active = active_remediation(self._release, draft)
-        assert active is not None  # something was remedied
-        if active.is_exhausted and action is not Action.UNINSTALL:
-            was = Action.INSTALL if draft.last_attempted_release_action == "install" else Action.UPGRADE
-            raise exhausted(was, active)
-        raise ActionFailed("Progressing", "trying again after remediation")
-
-    def _retry_later(self) -> Outcome:
+    def _once_more(self, state: State) -> Failure:
+        """The same kind of action would run twice: the next pass looks again, or the next try comes in its time."""
         interval = self._retry_interval()
-        assert interval is not None  # else this is not the strategy
-        raise RetryLater(f"retrying after {duration_text(interval)}", after=interval)
+        if state is State.FAILED and interval is not None:
+            return retry_later(interval)
+        return MoreToDo("more is to be done in the next pass")
 
-    async def _take_inventory(self) -> None:
-        run, draft = self._run, self._draft
-        newest = run.newest
-        if newest is None:
-            return
-        try:
-            objects = await run.helm.manifest(newest.version)
-        except HelmFailed as error:
-            run.report.event("Warning", "InventoryBuildFailed", str(error))
-            return
-        entries = []
-        for manifest in [*objects, *run.definitions]:
-            ref = await _placed(run, ref_of(manifest))
-            entries.append(ResourceRef(id=id_of(ref), v=ref.api_version.rpartition("/")[2]))
-        draft.inventory = ResourceInventory(entries=tuple(entries))
+    def _remedied(self, action: Action) -> Failure:
+        """Not exhausted: at once again. Else a person is needed, or a new wish."""
+        active = active_remediation(self._release, self._draft)
+        if active and active.is_exhausted and action is not Action.UNINSTALL:
+            was = Action.INSTALL if self._draft.last_attempted_release_action == "install" else Action.UPGRADE
+            return exhausted(was, active)
+        return MoreToDo("trying again after remediation")
 
 
-async def _placed(run: Run, ref: ObjectRef) -> ObjectRef:
-    """In the release's namespace where it names none and has one."""
-    if ref.namespace:
-        return ref
-    try:
-        resource = await run.kube.resource_for(ref.api_version, ref.kind)
-    except ApiError:
-        return ref
-    return replace(ref, namespace=run.helm.namespace) if resource.namespaced else ref
+def retry_later(interval: float) -> RetryLater:
+    return RetryLater(f"retrying after {duration_text(interval)}", after=interval)
 
 
-def rendering_digests(release: HelmRelease) -> tuple[str, str]:
+def detects_drift(release: HelmRelease) -> bool:
+    detection = release.spec.drift_detection
+    return bool(detection and detection.mode in {"enabled", "warn"})
+
+
+def rendering_digests(release: HelmRelease, algorithm: str) -> tuple[str, str]:
     """Of the post-renderers and of the common metadata, "" where there are none. Flux: 2.4."""
     spec = release.spec
     renderers = [msgspec.to_builtins(one) for one in spec.post_renderers]
-    return _digest(renderers), _digest(msgspec.to_builtins(spec.common_metadata) if spec.common_metadata else None)
+    common = msgspec.to_builtins(spec.common_metadata) if spec.common_metadata else None
+    return _digest(renderers, algorithm), _digest(common, algorithm)
 
 
-def _digest(value: Any) -> str:
+def _digest(value: Any, algorithm: str) -> str:
     if not value:
         return ""
     text = msgspec.json.encode(value) + b"\n"
     for sign, escaped in ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")):
         text = text.replace(sign, escaped)
-    return f"sha256:{hashlib.sha256(text).hexdigest()}"
+    return f"{algorithm}:{hashlib.new(algorithm, text).hexdigest()}"
 
 
 def is_requested(release: HelmRelease, annotation: str, handled: str) -> bool:

@@ -33,7 +33,8 @@ REMEDIES = frozenset({Action.ROLLBACK, Action.UNINSTALL})
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """`active`: the remediation of the last action. `retries`: failures are tried again as they are. `forced`: a person asked for
-    it. `target`: there is a release to roll back to. `corrects`: drift is undone, not only told."""
+    it. `target`: there is a release to roll back to; `target_is_stored`: Helm still has it. `corrects`: drift is undone, not only
+    told."""
 
     install: Remediation
     upgrade: Remediation
@@ -41,6 +42,7 @@ class Circumstances:
     retries: bool = False
     forced: bool = False
     target: bool = False
+    target_is_stored: bool = True
     corrects: bool = False
 
 
@@ -72,13 +74,13 @@ def _after_failure(about: Circumstances) -> Action:
     active = about.active
     if about.retries or about.forced or active is None or active.counter == 0:
         return Action.UPGRADE
-    if active.is_exhausted and not active.must_remedy_last:
+    if active.is_exhausted and not active.remediate_last:
         raise exhausted(Action.UPGRADE if active is about.upgrade else Action.INSTALL, active)
     if active.remedy == "uninstall":
         return Action.UNINSTALL
     if not about.target:
         raise NoRollbackTarget("Failed to perform remediation: missing target release for rollback")
-    return Action.ROLLBACK
+    return Action.ROLLBACK if about.target_is_stored else Action.UPGRADE
 
 
 def exhausted(action: Action, remediation: Remediation) -> RetriesExceeded:

@@ -8,31 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import msgspec
-
 from fleetloop.api import names
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
-from fleetloop.api.meta import Key, Status
+from fleetloop.api.meta import Status
 from fleetloop.controllers.helm import conditions
 from fleetloop.controllers.helm import release as options
-from fleetloop.controllers.helm.actions import Run
-from fleetloop.controllers.helm.chart_source import ChartSource, chart_manifest, find_source, released_version, source_key
+from fleetloop.controllers.helm.chart_source import ChartSource, find_source, released_version
+from fleetloop.controllers.helm.chart_template import sync_chart
+from fleetloop.controllers.helm.dependencies import check_dependencies
 from fleetloop.controllers.helm.engine import Helm, HelmFailed, ask
-from fleetloop.controllers.helm.failures import (
-    AccessDenied,
-    ActionFailed,
-    ArtifactFailed,
-    BadExpression,
-    DependencyNotReady,
-    SourceNotReady,
-)
-from fleetloop.controllers.helm.finalize import acting_as, delete_chart, finalize, uninstall
+from fleetloop.controllers.helm.failures import ArtifactFailed, MoreToDo, SourceNotReady
+from fleetloop.controllers.helm.finalize import acting_as, finalize, uninstall
 from fleetloop.controllers.helm.loop import Loop, is_requested, reset_counters
+from fleetloop.controllers.helm.release import Defaults
+from fleetloop.controllers.helm.run import Run
 from fleetloop.controllers.helm.tools import HelmTools
-from fleetloop.controllers.helm.values import merge, read_values
-from fleetloop.kube.errors import ApiError
+from fleetloop.controllers.helm.values import digest_of, read_values
+from fleetloop.controllers.helm.waits import Waiter
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Report
+from fleetloop.runtime.health_rules import check_rules
 from fleetloop.runtime.outcome import Failure, Outcome
 
 
@@ -62,68 +57,23 @@ class _Pass:
 
     async def run(self) -> Outcome:
         release, draft = self._release, self._draft
-        await self._sync_chart()
+        await check_rules(release.spec.health_check_exprs, self._tools.expressions.check)
+        await sync_chart(self._tools, release, draft, self._report)
         if draft.observed_generation != release.metadata.generation:
             conditions.begin(draft, release, utc_now())
             await self._report.progress()
-        await self._check_dependencies()
+        await check_dependencies(release, self._tools)
         source = self._find_source()
-        layers = await read_values(release, self._tools.kube)
+        layers = await read_values(release, self._tools.read)
         settings = self._tools.settings
-        values, digest = await merge(release, layers, self._tools.engines, settings.digest_algorithm)
-        del values  # the engine merges them again: it must see the layers (HN4)
+        digest = await digest_of(release, layers, self._tools.engines, settings.digest_algorithm)
         async with self._tools.chart_of(source, settings.requeue_dependency) as path:
             run = await self._open(source, path, layers, digest)
             conditions.forget_prerequisite_failures(draft, release, utc_now())
             if await self._moved(run):
-                raise ActionFailed("Progressing", "release target configuration changed")
+                raise MoreToDo("release target configuration changed")
             self._begin_attempt(run)
             return await Loop(self._tools, run).run()
-
-    async def _sync_chart(self) -> None:
-        """The HelmChart of a chart template is ours; one that is not wanted any more goes."""
-        release, draft, kube = self._release, self._draft, self._tools.kube
-        wanted = chart_manifest(release)
-        name = ""
-        if wanted:
-            name = f"{wanted['metadata']['namespace']}/{wanted['metadata']['name']}"
-            if wanted["metadata"]["namespace"] != release.namespace and self._tools.settings.common.no_cross_namespace_refs:
-                spec = release.spec.chart.spec.source_ref if release.spec.chart else None
-                assert spec is not None  # there is a template
-                message = f"cannot access {spec.kind} {spec.namespace}/{spec.name}"
-                raise AccessDenied(f"cross-namespace references are not allowed: {message}")
-        if draft.helm_chart and draft.helm_chart != name:
-            await delete_chart(kube, draft.helm_chart)
-        draft.helm_chart = name
-        live = self._tools.sources.find(source_key(release)) if wanted else None
-        if wanted and (live is None or draft.observed_generation != release.metadata.generation):
-            try:
-                await kube.apply(wanted, field_manager=names.HELM_CONTROLLER)
-            except ApiError as error:
-                raise ArtifactFailed(f"failed to apply HelmChart/{name}: {error.message}") from error
-
-    async def _check_dependencies(self) -> None:
-        """Flux: 2.5-4. Whoever becomes ready wakes those who wait for it."""
-        release, after = self._release, self._tools.settings.requeue_dependency
-        for ref in release.spec.depends_on:
-            namespace = ref.namespace or release.namespace
-            found = self._tools.find(Key("HelmRelease", namespace, ref.name))
-            name = f"{namespace}/{ref.name}"
-            if found is None:
-                raise DependencyNotReady(f"unable to get '{name}' dependency: not found", after=after)
-            if ref.ready_expr and not await self._holds(ref.ready_expr, found):
-                raise DependencyNotReady(f"dependency '{name}' is not ready according to readyExpr eval", after=after)
-            if ref.ready_expr and not self._tools.settings.gate("AdditiveCELDependencyCheck"):
-                continue
-            if found.status.observed_generation != found.metadata.generation or not found.status.is_true("Ready"):
-                raise DependencyNotReady(f"dependency '{name}' is not ready", after=after)
-
-    async def _holds(self, expression: str, dependency: HelmRelease) -> bool:
-        variables = {"self": msgspec.to_builtins(self._release), "dep": msgspec.to_builtins(dependency)}
-        try:
-            return await self._tools.holds(expression, variables)
-        except ValueError as error:
-            raise BadExpression(f"spec.dependsOn readyExpr {expression!r}: {error}") from error
 
     def _find_source(self) -> ChartSource:
         settings = self._tools.settings
@@ -146,16 +96,20 @@ class _Pass:
             raise ArtifactFailed(f"Could not load chart: {error}") from error
         tracks = not self._tools.settings.gate("DisableChartDigestTracking")
         version = released_version(source, found["version"], tracks_digests=tracks)
+        defaults = Defaults(self._tools.settings.gate("AllowDNSLookups"), self._tools.settings.gate("UseHelm3Defaults"))
+        rules = release.spec.health_check_exprs if options.waits_by_expressions(release, defaults) else ()
+        waiter = Waiter(release.key, kube, rules)
         helm = Helm(
-            engines,
-            kube.connection,
-            options.release_name(release),
-            options.release_namespace(release),
-            draft.storage_namespace or options.storage_namespace(release),
-            self._tools.settings.digest_algorithm,
-            {one.version: one.oci_digest for one in draft.history if one.oci_digest},
-            source.digest,
-            lambda _, args: self._tools.waits.answer(kube, args),
+            engines=engines,
+            connection=kube.connection,
+            name=options.release_name(release),
+            namespace=options.release_namespace(release),
+            storage_namespace=draft.storage_namespace or options.storage_namespace(release),
+            algorithm=self._tools.settings.digest_algorithm,
+            oci_digests={one.version: one.oci_digest for one in draft.history if one.oci_digest},
+            new_oci_digest=source.digest,
+            owner=release.namespace,
+            answer=lambda _, args: self._tools.waits.answer(waiter, args),
         )
         return Run(
             release=release,
@@ -170,7 +124,8 @@ class _Pass:
             definitions=found["definitions"],
             values=layers,
             config_digest=digest,
-            allow_dns=self._tools.settings.gate("AllowDNSLookups"),
+            defaults=defaults,
+            superseded_by=lambda: waiter.superseded_by,
         )
 
     async def _moved(self, run: Run) -> bool:

@@ -4,6 +4,7 @@ Flux: helm-notification-image.md 2.2.
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from fleetloop.api.durations import seconds_of
@@ -14,6 +15,14 @@ LONGEST_NAME = 53
 DEFAULT_TIMEOUT = 300.0  # seconds
 DEFAULT_HISTORY = 5
 Remedy = Literal["rollback", "uninstall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What flags say where the spec says nothing. `helm3`: the gate UseHelm3Defaults."""
+
+    allow_dns: bool = False
+    helm3: bool = False
 
 
 def release_name(release: HelmRelease) -> str:
@@ -49,18 +58,19 @@ def max_history(release: HelmRelease) -> int:
     return DEFAULT_HISTORY if release.spec.max_history is None else release.spec.max_history
 
 
-def install_options(release: HelmRelease, *, allow_dns: bool) -> dict[str, Any]:
+def install_options(release: HelmRelease, defaults: Defaults) -> dict[str, Any]:
     install = release.spec.install or Install()
+    wanted = not defaults.helm3 if install.server_side_apply is None else install.server_side_apply
     return _common(install, timeout_of(release, install.timeout)) | {
         "disableOpenAPIValidation": install.disable_open_api_validation,
         "disableSchemaValidation": install.disable_schema_validation,
         "takeOwnership": not install.disable_take_ownership,
-        "serverSide": "false" if install.server_side_apply is False else "true",
-        "allowDNS": allow_dns,
+        "serverSide": "true" if wanted else "false",
+        "allowDNS": defaults.allow_dns,
     }
 
 
-def upgrade_options(release: HelmRelease, *, allow_dns: bool) -> dict[str, Any]:
+def upgrade_options(release: HelmRelease, defaults: Defaults) -> dict[str, Any]:
     upgrade = release.spec.upgrade or Upgrade()
     return _common(upgrade, timeout_of(release, upgrade.timeout)) | {
         "disableOpenAPIValidation": upgrade.disable_open_api_validation,
@@ -70,7 +80,7 @@ def upgrade_options(release: HelmRelease, *, allow_dns: bool) -> dict[str, Any]:
         "force": upgrade.force,
         "maxHistory": max_history(release),
         "cleanupOnFail": upgrade.cleanup_on_fail,
-        "allowDNS": allow_dns,
+        "allowDNS": defaults.allow_dns,
     }
 
 
@@ -106,8 +116,14 @@ def test_arguments(release: HelmRelease) -> dict[str, Any]:
     }
 
 
-def post_render(release: HelmRelease, labels: dict[str, str]) -> dict[str, Any]:
-    """`labels` of the origin win over everything. Flux: 2.13."""
+def waits_by_expressions(release: HelmRelease, defaults: Defaults) -> bool:
+    """The legacy strategy knows none. Flux: 2.14."""
+    strategy = release.spec.wait_strategy
+    return (strategy.name if strategy else "legacy" if defaults.helm3 else "poller") == "poller"
+
+
+def post_render(release: HelmRelease, defaults: Defaults) -> dict[str, Any]:
+    """Labels of the origin win over everything. Flux: 2.13."""
     spec = release.spec
     common = spec.common_metadata
     steps = [renderer.kustomize for renderer in spec.post_renderers if renderer.kustomize]
@@ -117,8 +133,8 @@ def post_render(release: HelmRelease, labels: dict[str, str]) -> dict[str, Any]:
         ],
         "labels": common.labels if common else {},
         "annotations": common.annotations if common else {},
-        "origin": labels,
-        "strategy": spec.post_render_strategy or "",
+        "origin": origin_labels(release),
+        "strategy": spec.post_render_strategy or ("nohooks" if defaults.helm3 else "combined"),
     }
 
 

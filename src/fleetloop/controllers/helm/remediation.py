@@ -28,10 +28,6 @@ class Remediation:
     def is_exhausted(self) -> bool:
         return self.retries >= 0 and self.counter > self.retries
 
-    @property
-    def must_remedy_last(self) -> bool:
-        return self.remediate_last
-
 
 def remediation_of(release: HelmRelease, status: HelmReleaseStatus, action: ReleaseAction) -> Remediation:
     test = release.spec.test

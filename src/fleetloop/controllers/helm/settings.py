@@ -27,11 +27,16 @@ GATES = {
 
 @dataclass(frozen=True, slots=True)
 class HelmSettings:
-    """`requeue_dependency` in seconds; `digest_algorithm` of snapshots."""
+    """`requeue_dependency` and `http_timeout` in seconds; `digest_algorithm` of snapshots. `drift_repair`: what others change is
+    put back at once, else at the interval."""
 
     common: CommonSettings
     requeue_dependency: float
+    http_timeout: float
     digest_algorithm: str
+    override_managers: tuple[str, ...]
+    drift_repair: bool
+    watch_configs_label_selector: str
 
     def gate(self, name: str) -> bool:
         return self.common.gates[name]
@@ -40,7 +45,8 @@ class HelmSettings:
 def register(flags: Flags) -> None:
     flags.duration("requeue-dependency", "30s")
     flags.duration("graceful-shutdown-timeout", "600s")
-    flags.number("http-retry", 9)
+    flags.switch("drift-repair", True, "put back at once what others change; when false, at the next interval")
+    flags.number("http-retry", 9, "accepted; a download that failed is tried again by the next pass, after a growing pause")
     flags.duration("http-timeout", "30s")
     flags.text("default-kubeconfig-service-account")
     flags.switch("insecure-kubeconfig-exec", False)
@@ -58,4 +64,12 @@ def settings_of(found: argparse.Namespace) -> HelmSettings:
     common = common_settings(found, GATES)
     if found.default_kubeconfig_service_account and not common.gates[IDENTITY_GATE]:
         raise BadFlag(f"invalid configuration: --default-kubeconfig-service-account needs the feature gate {IDENTITY_GATE}=true")
-    return HelmSettings(common, found.requeue_dependency, found.snapshot_digest_algo)
+    return HelmSettings(
+        common=common,
+        requeue_dependency=found.requeue_dependency,
+        http_timeout=found.http_timeout,
+        digest_algorithm=found.snapshot_digest_algo,
+        override_managers=tuple(found.override_manager),
+        drift_repair=found.drift_repair,
+        watch_configs_label_selector=found.watch_configs_label_selector,
+    )

@@ -4,27 +4,30 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fleetloop.api.helm import HelmRelease
 from fleetloop.api.meta import Key
+from fleetloop.build.expressions import Expressions
 from fleetloop.controllers.helm.chart_source import ChartSource, Sources
 from fleetloop.controllers.helm.settings import HelmSettings
 from fleetloop.controllers.helm.waits import Waits
 from fleetloop.engine import Engines
 from fleetloop.kube.client import Kube
+from fleetloop.runtime.config_watches import Reader
 
-Evaluate = Callable[[str, dict[str, Any]], Awaitable[bool]]  # expression, variables; raises ValueError
 ChartOf = Callable[[ChartSource, float], AbstractAsyncContextManager[Path]]  # raises ArtifactFailed, SourceNotReady
 
 
 @dataclass(frozen=True, slots=True)
 class HelmTools:
+    """`read`: ConfigMaps and Secrets, as the controller. `find`: another release, also one that other controllers reconcile."""
+
     kube: Kube
+    read: Reader
     settings: HelmSettings
     engines: Engines
     sources: Sources
-    find: Callable[[Key], HelmRelease | None]
+    find: Callable[[Key], Awaitable[HelmRelease | None]]
     chart_of: ChartOf
-    holds: Evaluate
+    expressions: Expressions
     waits: Waits

@@ -7,14 +7,25 @@ from fleetloop.api.helm import HelmRelease, ValuesReference
 from fleetloop.controllers.helm.engine import HelmFailed, ask
 from fleetloop.controllers.helm.failures import ValuesError
 from fleetloop.engine import Engines
-from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.runtime.config_watches import Reader
 
 DEFAULT_KEY = "values.yaml"
 
 
-async def read_values(release: HelmRelease, kube: Kube) -> dict[str, Any]:
+def config_refs(release: HelmRelease) -> set[ObjectRef]:
+    """Every ConfigMap and Secret that it names in its namespace. Pure."""
+    spec = release.spec
+    found: list[tuple[str, str]] = [(one.kind, one.name) for one in spec.values_from]
+    if spec.kube_config and spec.kube_config.secret_ref:
+        found.append(("Secret", spec.kube_config.secret_ref.name))
+    if spec.kube_config and spec.kube_config.config_map_ref:
+        found.append(("ConfigMap", spec.kube_config.config_map_ref.name))
+    return {ObjectRef("v1", kind, release.namespace, name) for kind, name in found}
+
+
+async def read_values(release: HelmRelease, kube: Reader) -> dict[str, Any]:
     """The engine's `values` argument; each object is read once. Raises ValuesError naming the reference."""
     found: dict[tuple[str, str], Manifest | None] = {}
     layers = []
@@ -30,18 +41,20 @@ async def read_values(release: HelmRelease, kube: Kube) -> dict[str, Any]:
     return {"layers": layers, "inline": release.spec.values or {}}
 
 
-async def merge(release: HelmRelease, values: dict[str, Any], engines: Engines, algorithm: str) -> tuple[dict[str, Any], str]:
-    """The merged values and their digest. Raises ValuesError."""
+async def digest_of(release: HelmRelease, values: dict[str, Any], engines: Engines, algorithm: str) -> str:
+    """Of the merged values. They are merged again where they are used: what is by reference must stay so (HN4). Raises
+    ValuesError."""
     try:
         merged = await ask(engines, "helm.values", values=values, algorithm=algorithm)
     except HelmFailed as error:
         raise ValuesError(f"could not merge chart values: {error}") from error
     if merged["error"]:
         raise _failure(release, release.spec.values_from[merged["layer"]], merged["error"])
-    return merged["values"] or {}, merged["digest"]
+    digest: str = merged["digest"]
+    return digest
 
 
-async def _read(release: HelmRelease, reference: ValuesReference, kube: Kube) -> Manifest | None:
+async def _read(release: HelmRelease, reference: ValuesReference, kube: Reader) -> Manifest | None:
     try:
         return await kube.get(ObjectRef("v1", reference.kind, release.namespace, reference.name))
     except NotFound as error:

@@ -6,15 +6,19 @@ Flux: helm-notification-image.md 2.14.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from fleetloop.api.applier import CustomHealthCheck
+from fleetloop.api.meta import Key
 from fleetloop.engine import AnswerRefused
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Expired, NotFound, Unreachable
 from fleetloop.kube.kstatus import Health, condition, health_of
 from fleetloop.kube.objects import Manifest, ObjectRef, version_of
+from fleetloop.runtime.health_rules import rules_for
 from fleetloop.runtime.outcome import Target
 
 Judge = Callable[[Target], Health]
@@ -22,11 +26,14 @@ PAUSE = 1.0  # seconds before a watch that broke is opened again
 
 
 class WaitedFor(msgspec.Struct, frozen=True, rename="camel"):
+    """`version`: at least; `fleeting`: a Job that is removed when it is done."""
+
     api_version: str
     kind: str
     namespace: str
     name: str
     version: str
+    fleeting: bool = False
 
     @property
     def ref(self) -> ObjectRef:
@@ -41,61 +48,110 @@ class Wait(msgspec.Struct, frozen=True):
     objects: list[WaitedFor]
 
 
-class Waits:
-    """Those of one cluster. `judge`: the health that watches tell; `use` has kinds watched; `observe` is told of arrivals."""
+@dataclass(slots=True)
+class Waiter:
+    """A pass that may have to wait. `kube`: as whom it looks. `rules`: its own about health; none with the legacy strategy.
+    `superseded_by`: what newer thing ended its wait."""
 
-    def __init__(self, judge: Judge, use: Callable[[set[tuple[str, str]]], None]) -> None:
-        self._judge, self._use = judge, use
+    key: Key
+    kube: Kube
+    rules: Sequence[CustomHealthCheck] = ()
+    superseded_by: str = ""
+
+
+class Waits:
+    """Those of one cluster. `judge`: the health that watches tell; `use` has kinds watched, `keep` those that are judged by
+    expressions; `observe` is told of arrivals."""
+
+    def __init__(
+        self, judge: Judge, use: Callable[[set[tuple[str, str]]], None], keep: Callable[[set[tuple[str, str]]], None]
+    ) -> None:
+        self._judge, self._use, self._keep = judge, use, keep
         self._changed: defaultdict[ObjectRef, set[asyncio.Event]] = defaultdict(set)
+        self._running: dict[Key, tuple[Waiter, asyncio.Event]] = {}
 
     def observe(self, ref: ObjectRef) -> None:
         for event in self._changed.get(ref, ()):
             event.set()
 
-    async def answer(self, kube: Kube, args: Any) -> None:
-        """Until all objects are as the mode wants them. Raises AnswerRefused with what Helm is to be told. `kube`: as whom."""
+    def supersede(self, key: Key, cause: str) -> None:
+        """Ends a running wait for the release's health: there is something newer to release."""
+        if running := self._running.get(key):
+            waiter, changed = running
+            waiter.superseded_by = cause
+            changed.set()
+
+    def kinds(self) -> set[tuple[str, str]]:
+        """Of what is waited for."""
+        return {(ref.api_version, ref.kind) for ref in self._changed}
+
+    async def answer(self, waiter: Waiter, args: Any) -> None:
+        """Until all objects are as the mode wants them. Raises AnswerRefused with what Helm is to be told."""
         wait = msgspec.convert(args, Wait)
+        targets = self._targets(waiter, wait)
         try:
             async with asyncio.timeout(wait.seconds):
-                if wait.mode in {"ready", "jobs"}:
-                    await self._until_healthy(wait)
-                else:
-                    reached = _is_gone if wait.mode == "deleted" else _is_done
-                    await _all(kube, [one.ref for one in wait.objects], reached)
+                if targets:
+                    await self._until_healthy(waiter, targets, wait.mode)
+                reached = _is_gone if wait.mode == "deleted" else _is_done
+                await _all(waiter.kube, [one.ref for one in wait.objects if one.ref not in targets], reached)
         except TimeoutError:
-            raise AnswerRefused(f"timeout waiting for: [{self._unsettled(wait)}]") from None
+            raise AnswerRefused(f"timeout waiting for: [{self._unsettled(wait, targets)}]") from None
         except ApiError as error:
             raise AnswerRefused(f"waiting for objects: {error.message}") from error
 
-    async def _until_healthy(self, wait: Wait) -> None:
-        targets = {Target(one.ref, int(one.version or 0)) for one in wait.objects}
-        self._use({(target.ref.api_version, target.ref.kind) for target in targets})
+    def _targets(self, waiter: Waiter, wait: Wait) -> dict[ObjectRef, Target]:
+        """What is judged by health: of hooks only what expressions are for."""
+        targets = {
+            one.ref: Target(one.ref, int(one.version or 0), one.fleeting, rules_for(one.ref, waiter.rules))
+            for one in wait.objects
+        }
+        if wait.mode == "deleted":
+            return {}
+        return {ref: target for ref, target in targets.items() if target.rules} if wait.mode == "hook" else targets
+
+    async def _until_healthy(self, waiter: Waiter, targets: dict[ObjectRef, Target], mode: str) -> None:
         changed = asyncio.Event()
-        for target in targets:
-            self._changed[target.ref].add(changed)
+        for ref in targets:
+            self._changed[ref].add(changed)
+        if mode != "hook":
+            self._running[waiter.key] = (waiter, changed)
+        self._keep({(ref.api_version, ref.kind) for ref, target in targets.items() if target.rules})
+        self._use({(ref.api_version, ref.kind) for ref in targets})
         try:
             while True:
                 changed.clear()
-                health = {target.ref: self._judge(target) for target in targets}
-                failed = [f"{ref} status: '{found.status}'" for ref, found in sorted(health.items()) if found.status == "Failed"]
-                if failed:
-                    raise AnswerRefused(f"failed early due to stalled resources: [{', '.join(failed)}]")
-                if all(found.status == "Current" for found in health.values()):
+                if waiter.superseded_by:
+                    raise AnswerRefused(f"canceled: {waiter.superseded_by} has something newer")
+                if self._all_healthy(targets, mode):
                     return
                 await changed.wait()
         finally:
-            for target in targets:
-                self._changed[target.ref].discard(changed)
-                if not self._changed[target.ref]:
-                    del self._changed[target.ref]
+            self._running.pop(waiter.key, None)
+            for ref in targets:
+                self._changed[ref].discard(changed)
+                if not self._changed[ref]:
+                    del self._changed[ref]
 
-    def _unsettled(self, wait: Wait) -> str:
-        if wait.mode not in {"ready", "jobs"}:
-            return ", ".join(
-                f"{one.ref} status: '{'Terminating' if wait.mode == 'deleted' else 'InProgress'}'" for one in wait.objects
-            )
-        health = {one.ref: self._judge(Target(one.ref, int(one.version or 0))) for one in wait.objects}
+    def _all_healthy(self, targets: dict[ObjectRef, Target], mode: str) -> bool:
+        """Raises AnswerRefused when one has failed."""
+        health = {ref: self._judge(target) for ref, target in targets.items()}
+        failed = [f"{ref} status: '{found.status}'" for ref, found in sorted(health.items()) if found.status == "Failed"]
+        if failed:
+            raise AnswerRefused(f"failed early due to stalled resources: [{', '.join(failed)}]")
+        return all(found.status == "Current" or _has_started(targets[ref], found, mode) for ref, found in health.items())
+
+    def _unsettled(self, wait: Wait, targets: dict[ObjectRef, Target]) -> str:
+        if not targets:
+            state = "Terminating" if wait.mode == "deleted" else "InProgress"
+            return ", ".join(f"{one.ref} status: '{state}'" for one in wait.objects)
+        health = {ref: self._judge(target) for ref, target in targets.items()}
         return ", ".join(f"{ref} status: '{found.status}'" for ref, found in sorted(health.items()) if found.status != "Current")
+
+
+def _has_started(target: Target, health: Health, mode: str) -> bool:
+    """Where Jobs are not waited for, one that runs is enough."""
+    return mode == "ready" and target.ref.kind == "Job" and health.message == "Job in progress"
 
 
 async def _all(kube: Kube, refs: Sequence[ObjectRef], reached: Callable[[Manifest | None], bool]) -> None:
