@@ -60,6 +60,10 @@ def _program(component: str) -> Callable[[list[str], Place], Program]:
             return _kustomize_controller
         case names.HELM_CONTROLLER:
             return _helm_controller
+        case names.SOURCE_WATCHER:
+            return _source_watcher
+        case names.NOTIFICATION_CONTROLLER:
+            return _notification_controller
         case names.IMAGE_REFLECTOR_CONTROLLER:
             return _image_reflector_controller
         case _:
@@ -96,6 +100,16 @@ def _helm_controller(arguments: list[str], place: Place) -> Program:
     return Program(settings.common, lambda tools: run(tools, settings))
 
 
+def _notification_controller(arguments: list[str], place: Place) -> Program:
+    from fleetloop.controllers.notification.settings import register, settings_of
+    from fleetloop.controllers.notification.wiring import run
+
+    flags = common_flags(names.NOTIFICATION_CONTROLLER, concurrent=4)
+    register(flags, os.environ)
+    settings = settings_of(flags.read(arguments))
+    return Program(settings.common, lambda tools: run(tools, settings))
+
+
 def _image_reflector_controller(arguments: list[str], place: Place) -> Program:
     from fleetloop.controllers.image_reflector.settings import register, settings_of
     from fleetloop.controllers.image_reflector.wiring import run
@@ -103,6 +117,16 @@ def _image_reflector_controller(arguments: list[str], place: Place) -> Program:
     flags = common_flags(names.IMAGE_REFLECTOR_CONTROLLER, concurrent=4)
     register(flags)
     settings = settings_of(flags.read(arguments))
+    return Program(settings.common, lambda tools: run(tools, settings))
+
+
+def _source_watcher(arguments: list[str], place: Place) -> Program:
+    from fleetloop.controllers.source_watcher.settings import register, settings_of
+    from fleetloop.controllers.source_watcher.wiring import run
+
+    flags = common_flags(names.SOURCE_WATCHER, concurrent=10)
+    register(flags, os.environ)
+    settings = settings_of(flags.read(arguments), place)
     return Program(settings.common, lambda tools: run(tools, settings))
 
 

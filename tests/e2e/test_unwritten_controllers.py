@@ -12,11 +12,10 @@ from tests.kit.cluster import Cluster
 from tests.kit.controller import Controller
 from tests.kit.waiting import eventually
 
-READY = {names.SOURCE_WATCHER: ":9090/"}  # the others' is the health server's
+READY: dict[str, str] = {}
 UNWRITTEN = (
     names.NOTIFICATION_CONTROLLER,
     names.IMAGE_AUTOMATION_CONTROLLER,
-    names.SOURCE_WATCHER,
 )
 
 

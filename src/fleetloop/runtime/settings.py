@@ -35,6 +35,15 @@ class Place:
         host, _, port = flag.rpartition(":")
         return (host or self.bind or "0.0.0.0", int(port))
 
+    def advertised(self, given: str, served: str) -> str:
+        """What artifact URLs begin with, no slash at the end: the flag, else made from the address served."""
+        if given:
+            address = given.replace("$(RUNTIME_NAMESPACE)", self.namespace).rstrip("/")
+        else:
+            host, _, port = served.rpartition(":")
+            address = f"{ {'': self.bind or 'localhost', '0.0.0.0': self.hostname}.get(host, host) }:{port}"
+        return address if address.startswith(("http://", "https://")) else f"http://{address}"
+
 
 def place_of(environment: Mapping[str, str]) -> Place:
     def path(name: str) -> Path | None:

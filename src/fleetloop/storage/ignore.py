@@ -63,8 +63,13 @@ def read_rules(root: Path, extra: str | None = None) -> IgnoreRules:
     """
     found = [*_patterns_in(root), *patterns_of(extra or "")]
     if not found:
-        return IgnoreRules(tuple(_parse(line, "") for line in (*_GIT_FILES, *_BINARIES, *_CI, *_TOOLS)))
+        return default_rules()
     return IgnoreRules((*(_parse(line, "") for line in _GIT_FILES), *found))
+
+
+def default_rules() -> IgnoreRules:
+    """What holds where nobody wrote a rule."""
+    return IgnoreRules(tuple(_parse(line, "") for line in (*_GIT_FILES, *_BINARIES, *_CI, *_TOOLS)))
 
 
 def bucket_rules(extra: str | None) -> IgnoreRules:

@@ -13,6 +13,7 @@ from fleetloop import oci
 from fleetloop.api.crd import crd_of
 from fleetloop.api.kinds import KINDS
 from fleetloop.kube import Kube, Manifest, ObjectRef
+from fleetloop.kube.apply import until_current
 from fleetloop.oci.content import FLUX_CONFIG, FLUX_CONTENT, OCI_MANIFEST
 from tests.kit.cluster import Cluster
 from tests.kit.controller import Controller
@@ -69,7 +70,7 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterat
     async with registry(tmp_path / "registry") as address, aiohttp.ClientSession() as http, Kube(cluster.connection) as kube:
         for kind in KINDS:
             if kind.group.startswith("image."):
-                await kube.apply(crd_of(kind))
+                await until_current(kube, [await kube.apply(crd_of(kind))], DEADLINE)
         folder = tmp_path / "controller"
         flags = (f"--storage-path={folder / 'tags'}", "--requeue-dependency=1s")
         controller = Controller("image-reflector-controller", cluster.kubeconfig, folder, flags)

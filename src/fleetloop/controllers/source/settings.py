@@ -72,7 +72,7 @@ def settings_of(found: argparse.Namespace, place: Place, environment: Mapping[st
         common=common,
         storage_path=path,
         serve_at=place.address(found.storage_addr),
-        advertised=advertised(found.storage_adv_addr, found.storage_addr, place),
+        advertised=place.advertised(found.storage_adv_addr, found.storage_addr),
         retention_ttl=found.artifact_retention_ttl,
         retention_records=found.artifact_retention_records,
         digest_algorithm=found.artifact_digest_algo,
@@ -91,13 +91,3 @@ def _ssh_algorithms(found: argparse.Namespace) -> SshAlgorithms:
         return SshAlgorithms(found.ssh_kex_algos, found.ssh_hostkey_algos)
     except ValueError:
         raise BadFlag("--ssh-kex-algos, --ssh-hostkey-algos: a comma-separated list of algorithm names is expected") from None
-
-
-def advertised(given: str, storage_addr: str, place: Place) -> str:
-    """What artifact URLs begin with, no slash at the end: the flag, else made from the address served."""
-    if given:
-        address = given.replace("$(RUNTIME_NAMESPACE)", place.namespace).rstrip("/")
-    else:
-        host, _, port = storage_addr.rpartition(":")
-        address = f"{ {'': place.bind or 'localhost', '0.0.0.0': place.hostname}.get(host, host) }:{port}"
-    return address if address.startswith(("http://", "https://")) else f"http://{address}"

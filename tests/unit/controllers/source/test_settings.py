@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from fleetloop.controllers.source.settings import SourceSettings, advertised, register, settings_of
+from fleetloop.controllers.source.settings import SourceSettings, register, settings_of
 from fleetloop.runtime.settings import BadFlag, Place, common_flags
 
 PLACE = Place(namespace="flux-system", hostname="pod-1", bind="", service_map=None, service_account=None)
@@ -33,7 +33,7 @@ def read(*arguments: str, **environment: str) -> SourceSettings:
     ],
 )
 def test_advertised_address(given: str, served: str, place: Place, expected: str) -> None:
-    assert advertised(given, served, place) == expected
+    assert place.advertised(given, served) == expected
 
 
 def test_flags_of_the_shipped_deployment(tmp_path: Path) -> None:

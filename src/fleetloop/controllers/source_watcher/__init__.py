@@ -1,0 +1,1 @@
+"""source-watcher: artifacts composed of other artifacts."""

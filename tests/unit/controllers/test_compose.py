@@ -1,0 +1,111 @@
+"""Composing artifacts and their templates, without a cluster."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from fleetloop.api.source_extensions import ArtifactGenerator, CopyOperation
+from fleetloop.controllers.source_watcher.compose import ComposeError, compose, name_of
+from fleetloop.controllers.source_watcher.globs import Glob
+from fleetloop.controllers.source_watcher.templates import PatternError, outputs_of
+
+
+def tree(root: Path, files: Mapping[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def composed(tmp_path: Path, *operations: dict[str, Any]) -> dict[str, str]:
+    source = tree(
+        tmp_path / "source",
+        {
+            "deploy/app.yaml": "a: {x: 1}\nb: [1]\n",
+            "deploy/sub/x.txt": "x",
+            "deploy/sub/y.md": "y",
+            "values.yaml": "a: {z: 2}\nb: [2]\n",
+        },
+    )
+    into = tmp_path / "into"
+    into.mkdir()
+    compose([msgspec.convert(one, CopyOperation) for one in operations], {"git": source}, into)
+    return {path.relative_to(into).as_posix(): path.read_text() for path in into.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("operation", "made"),
+    [
+        ({"from": "@git/deploy/**", "to": "@artifact/"}, {"app.yaml", "sub/x.txt", "sub/y.md"}),
+        ({"from": "@git/deploy/**", "to": "@artifact/a/", "exclude": ["*.md"]}, {"a/app.yaml", "a/sub/x.txt"}),
+        ({"from": "@git/deploy", "to": "@artifact/a/"}, {"a/deploy/app.yaml", "a/deploy/sub/x.txt", "a/deploy/sub/y.md"}),
+        ({"from": "@git/values.yaml", "to": "@artifact/other.yaml"}, {"other.yaml"}),
+        ({"from": "@git/values.yaml", "to": "@artifact/a/"}, {"a/values.yaml"}),
+        ({"from": "@git/*.yaml", "to": "@artifact/a/"}, {"a/values.yaml"}),
+        ({"from": "@git/deploy/s*", "to": "@artifact/"}, {"deploy/sub/x.txt", "deploy/sub/y.md"}),
+    ],
+)
+def test_where_files_go(tmp_path: Path, operation: dict[str, Any], made: set[str]) -> None:
+    assert set(composed(tmp_path, operation)) == made
+
+
+def test_merging_goes_deep_and_lists_are_replaced(tmp_path: Path) -> None:
+    made = composed(
+        tmp_path,
+        {"from": "@git/deploy/app.yaml", "to": "@artifact/v.yaml"},
+        {"from": "@git/values.yaml", "to": "@artifact/v.yaml", "strategy": "Merge"},
+    )
+    assert made == {"v.yaml": "a:\n  x: 1\n  z: 2\nb:\n- 2\n"}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"from": "@git/none.yaml", "to": "@artifact/"},
+        {"from": "@git/*.none", "to": "@artifact/"},
+        {"from": "@git/values.yaml", "to": "@artifact/../../x"},
+        {"from": "@git/../../etc/passwd", "to": "@artifact/x"},
+        {"from": "@git/deploy/**", "to": "@artifact/", "exclude": ["**"]},
+    ],
+)
+def test_what_cannot_be_copied_is_named(tmp_path: Path, operation: dict[str, Any]) -> None:
+    with pytest.raises(ComposeError, match="copy from '@git/"):
+        composed(tmp_path, operation)
+
+
+def test_the_file_name_is_of_the_content_sk19(tmp_path: Path) -> None:
+    """SK19: equal content has an equal name, and another name of the artifact another one."""
+    one, two = tree(tmp_path / "one", {"a/b": "1"}), tree(tmp_path / "two", {"a/b": "1"})
+    assert name_of(one, "x") == name_of(two, "x") != name_of(one, "y")
+    assert name_of(one, "x").removesuffix(".tar.gz").isdigit()
+
+
+def test_globs_take_no_time() -> None:
+    assert Glob("a/**/b", deep=True).matches("a/x/y/b")
+    assert Glob("a/**/b", deep=True).matches("a/b")
+    assert not Glob("a/**/b").matches("a/x/y/b")
+    assert Glob("[a-c]?.y").matches("bz.y")
+    assert not Glob("*" * 500 + "b").matches("a" * 5000)
+
+
+def generator(**spec: Any) -> ArtifactGenerator:
+    base = {"sources": [{"alias": "git", "kind": "GitRepository", "name": "g"}]}
+    manifest = {"apiVersion": "v", "kind": "ArtifactGenerator", "metadata": {"name": "g", "namespace": "n"}, "spec": base | spec}
+    return msgspec.convert(manifest, ArtifactGenerator)
+
+
+def test_a_pattern_makes_an_artifact_of_each_folder(tmp_path: Path) -> None:
+    trees = {"git": tree(tmp_path, {"apps/Web-prod/x": "1", "apps/api-dev/x": "1", "apps/deep/er/x": "1"})}
+    template = {"name": "{app}-{env}", "copy": [{"from": "@git/apps/{app}-{env}/**", "to": "@artifact/"}]}
+    made = outputs_of(generator(pathPattern="@git/apps/{app}-{env}", artifacts=[template]), trees)
+    assert [(one.artifact.name, dict(one.labels)) for one in made] == [
+        ("web-prod", {"app": "web", "env": "prod"}),
+        ("api-dev", {"app": "api", "env": "dev"}),
+    ]
+    assert made[0].artifact.copy[0].from_ == "@git/apps/Web-prod/**"
+    with pytest.raises(PatternError, match="is there twice"):
+        outputs_of(generator(pathPattern="@git/apps/{app}-{env}", artifacts=[template | {"name": "one"}]), trees)
