@@ -14,7 +14,6 @@ from tests.kit.waiting import eventually
 
 READY: dict[str, str] = {}
 UNWRITTEN = (
-    names.NOTIFICATION_CONTROLLER,
     names.IMAGE_AUTOMATION_CONTROLLER,
 )
 

@@ -1,0 +1,1 @@
+"""notification-controller: events out to people, webhooks in."""

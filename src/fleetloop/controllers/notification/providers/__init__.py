@@ -1,0 +1,1 @@
+"""What an event looks like at each service: one file a service or family."""
