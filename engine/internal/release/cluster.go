@@ -4,13 +4,11 @@ package release
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
@@ -66,7 +64,7 @@ func (c Cluster) config() (*rest.Config, error) {
 	return config, nil
 }
 
-// client is what Helm and kubectl's factory ask for an API server. Discovery is kept for the time of one call.
+// client is what Helm and kubectl's factory ask for an API server. Discovery is kept (discovery.go).
 type client struct {
 	config    *rest.Config
 	namespace string
@@ -78,11 +76,11 @@ func newClient(cluster Cluster, namespace string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := discovery.NewDiscoveryClientForConfig(config)
+	found, err := served.of(cluster)
 	if err != nil {
-		return nil, fmt.Errorf("API server: %w", err)
+		return nil, err
 	}
-	return &client{config, namespace, memory.NewMemCacheClient(found)}, nil
+	return &client{config, namespace, found}, nil
 }
 
 func (c *client) ToRESTConfig() (*rest.Config, error) { return rest.CopyConfig(c.config), nil }

@@ -74,11 +74,13 @@ class Run:
                 return Outcome([], [], str(error))
 
     def record(self, outcome: Outcome, action: str) -> None:
-        """What Helm wrote, into status.history: new versions are this action's, older ones keep theirs."""
+        """What Helm wrote, into status.history: the newest version is this action's, older ones keep theirs."""
+        newest = max((stored.version for stored in outcome.observed), default=0)
         for stored in outcome.observed:
             old = next((one for one in self.draft.history if one.version == stored.version), None)
             oci = self.helm.new_oci_digest if old is None else old.oci_digest
-            self.keep(snapshot_of(stored, action if old is None else "", oci, old))
+            is_new = old is None and stored.version == newest
+            self.keep(snapshot_of(stored, action if is_new else "", oci, old))
 
     def keep(self, snapshot: Snapshot) -> None:
         self.draft.history = recorded(self.draft.history, snapshot)

@@ -86,7 +86,7 @@ def test_nothing_to_roll_back_to() -> None:
 def test_remediation_of_the_spec() -> None:
     """Unset fields follow the tests and the retries."""
     plain = release({"installFailures": 2, "upgradeFailures": 3})
-    install, upgrade = (remediation_of(plain, plain.status, action) for action in ("install", "upgrade"))  # type: ignore[arg-type]
+    install, upgrade = (remediation_of(plain, plain.status, action) for action in ("install", "upgrade"))
     assert (install.counter, install.retries, install.remedy, install.remediate_last) == (2, 0, "uninstall", False)
     assert (upgrade.counter, upgrade.retries, upgrade.remedy, upgrade.remediate_last) == (3, 0, "rollback", False)
     assert install.is_exhausted
@@ -95,7 +95,7 @@ def test_remediation_of_the_spec() -> None:
         install={"remediation": {"retries": -1, "ignoreTestFailures": False}},
         upgrade={"remediation": {"retries": 2, "strategy": "uninstall"}},
     )
-    install, upgrade = (remediation_of(wanted, wanted.status, action) for action in ("install", "upgrade"))  # type: ignore[arg-type]
+    install, upgrade = (remediation_of(wanted, wanted.status, action) for action in ("install", "upgrade"))
     assert not install.ignore_test_failures
     assert upgrade.ignore_test_failures
     assert upgrade.remediate_last
