@@ -106,7 +106,7 @@ def _notification_controller(arguments: list[str], place: Place) -> Program:
 
     flags = common_flags(names.NOTIFICATION_CONTROLLER, concurrent=4)
     register(flags, os.environ)
-    settings = settings_of(flags.read(arguments))
+    settings = settings_of(flags.read(arguments), os.environ)
     return Program(settings.common, lambda tools: run(tools, settings))
 
 

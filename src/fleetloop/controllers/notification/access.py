@@ -13,6 +13,7 @@ from fleetloop.api.notification import Provider
 from fleetloop.auth import InvalidSecret, ProxyAccess, proxy_access
 from fleetloop.auth.tls import tls_context
 from fleetloop.controllers.notification.delivery_errors import DeliveryFailed, TryAgain
+from fleetloop.controllers.notification.identity_tokens import IdentityTokens
 from fleetloop.controllers.notification.matching import CHANGE_REQUESTS, COMMIT_STATUSES
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, NotFound, Unreachable
@@ -34,6 +35,7 @@ class Access:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     proxy: ProxyAccess | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
+    is_identity: bool = False  # the token is one of a cloud's identity
     data: Data = field(default_factory=dict, repr=False)
 
     def masked(self, text: str) -> str:
@@ -52,6 +54,7 @@ class AccessReader:
     """For the Providers of one controller. Contexts of TLS are kept, so that connections are."""
 
     kube: Kube
+    identities: IdentityTokens
     _contexts: dict[tuple[bytes, bytes, bytes], ssl.SSLContext] = field(default_factory=dict)
 
     async def of(self, provider: Provider) -> Access:
@@ -64,14 +67,17 @@ class AccessReader:
                 f"address of provider '{provider.namespace}/{provider.name}' is longer than {_LONGEST} characters"
             )
         token, username, password = _login(data)
+        proxy = await self._proxy(provider, data)
+        identity = await self.identities.of(provider, data, token, address, proxy)
         return Access(
             address,
-            token,
+            identity or token,
             username,
             password,
             _headers(data),
-            await self._proxy(provider, data),
+            proxy,
             await self._tls(provider, data),
+            bool(identity),
             data,
         )
 

@@ -21,7 +21,7 @@ from fleetloop.controllers.notification.journal import Journal, Kept
 from fleetloop.controllers.notification.lanes import Lanes
 from fleetloop.controllers.notification.matching import filters_of, is_for, takes
 from fleetloop.controllers.notification.note import Note
-from fleetloop.controllers.notification.providers.registry import PROVIDERS
+from fleetloop.controllers.notification.providers.sending import Send
 from fleetloop.controllers.notification.status_id import StatusIds
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Unreachable
@@ -47,6 +47,7 @@ class Dispatcher:
     journal: Journal
     lanes: Lanes
     status_ids: StatusIds
+    providers: Mapping[str, Send]
     alerts: Callable[[], Iterable[Alert]]
     find_provider: Callable[[str, str], Provider | None]
     no_cross_namespace: bool
@@ -125,7 +126,7 @@ class Dispatcher:
         provider = self.find_provider(alert.namespace, alert.spec.provider_ref.name)
         if provider is None or provider.spec.suspend:
             return
-        send = PROVIDERS.get(provider.spec.type)
+        send = self.providers.get(provider.spec.type)
         if send is None:
             raise DeliveryFailed(f"spec.type '{provider.spec.type}' is not available in this version")
         access = await self.access.of(provider)

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from fleetloop import __version__
 from fleetloop.auth.proxy import proxy_url
@@ -76,7 +77,7 @@ class Http:
             async with self._client(access) as (session, options):
                 request = session.request(
                     method,
-                    url,
+                    URL(url, encoded=url.isascii() and url.isprintable() and " " not in url),
                     data=body or None,
                     headers={"User-Agent": f"fleetloop/{__version__}", **headers},
                     skip_auto_headers=_UNSENT if body or "Content-Type" in headers else (*_UNSENT, "Content-Type"),

@@ -25,6 +25,7 @@ class NotificationSettings:
     export_http_path_metrics: bool
     watch_configs_label_selector: str
     queue_path: Path
+    azure_authority: str
 
 
 def register(flags: Flags, environment: Mapping[str, str]) -> None:
@@ -36,7 +37,7 @@ def register(flags: Flags, environment: Mapping[str, str]) -> None:
     flags.text("queue-path", default, "folder of events that are not delivered yet")
 
 
-def settings_of(found: argparse.Namespace) -> NotificationSettings:
+def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> NotificationSettings:
     """Raises BadFlag."""
     common = common_settings(found, GATES)
     if common.default_service_account and not common.gates[IDENTITY_GATE]:  # HN1
@@ -49,4 +50,5 @@ def settings_of(found: argparse.Namespace) -> NotificationSettings:
         found.export_http_path_metrics,
         found.watch_configs_label_selector,
         Path(found.queue_path),
+        environment.get("AZURE_AUTHORITY_HOST", ""),
     )

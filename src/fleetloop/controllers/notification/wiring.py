@@ -7,15 +7,18 @@ from typing import Any, Generic, TypeVar
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.meta import Object
 from fleetloop.api.notification import Alert, Provider
+from fleetloop.auth import TokenCache
 from fleetloop.controllers.notification.access import AccessReader
 from fleetloop.controllers.notification.deduplication import Recent
 from fleetloop.controllers.notification.dispatcher import Dispatcher
 from fleetloop.controllers.notification.event_server import Intake, event_app
 from fleetloop.controllers.notification.http import Http
 from fleetloop.controllers.notification.http_metrics import measured
+from fleetloop.controllers.notification.identity_tokens import IdentityTokens
 from fleetloop.controllers.notification.journal import Journal, Kept
 from fleetloop.controllers.notification.lanes import Lanes
-from fleetloop.controllers.notification.settings import NotificationSettings
+from fleetloop.controllers.notification.providers.registry import providers as providers_of
+from fleetloop.controllers.notification.settings import IDENTITY_GATE, NotificationSettings
 from fleetloop.controllers.notification.status_id import StatusIds
 from fleetloop.engine import EngineError, EngineGone, Engines, Family
 from fleetloop.kube.cache import Cache
@@ -53,10 +56,11 @@ async def _serve(tools: Tools, settings: NotificationSettings, engines: Engines,
             kube=tools.kube,
             recorder=tools.recorder,
             http=http,
-            access=AccessReader(tools.kube),
+            access=AccessReader(tools.kube, _identities(tools)),
             journal=journal,
             lanes=Lanes(group),
             status_ids=StatusIds(_text_of(engines)),
+            providers=providers_of(settings.azure_authority),
             alerts=lambda: alerts.cache,
             find_provider=providers.cache.get,
             no_cross_namespace=settings.common.no_cross_namespace_refs,
@@ -69,6 +73,12 @@ async def _serve(tools: Tools, settings: NotificationSettings, engines: Engines,
             await providers.cache.synced.wait()
             while True:
                 await dispatcher.dispatch(await events.get())
+
+
+def _identities(tools: Tools) -> IdentityTokens:
+    common = tools.settings
+    cache = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
+    return IdentityTokens(tools.kube, cache, common.gates[IDENTITY_GATE], common.default_service_account)
 
 
 def _text_of(engines: Engines) -> Any:
