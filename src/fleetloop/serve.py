@@ -8,13 +8,11 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from fleetloop import __version__
 from fleetloop.api import names
-from fleetloop.runtime.log import logger
-from fleetloop.runtime.process import Body, Tools, run_process
-from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, Place, common_flags, common_settings, place_of
+from fleetloop.runtime.process import Body, run_process
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Place, common_flags, place_of
 
 COMPONENTS = (
     names.SOURCE_CONTROLLER,
@@ -53,21 +51,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _program(component: str) -> Callable[[list[str], Place], Program]:
-    match component:
-        case names.SOURCE_CONTROLLER:
-            return _source_controller
-        case names.KUSTOMIZE_CONTROLLER:
-            return _kustomize_controller
-        case names.HELM_CONTROLLER:
-            return _helm_controller
-        case names.SOURCE_WATCHER:
-            return _source_watcher
-        case names.NOTIFICATION_CONTROLLER:
-            return _notification_controller
-        case names.IMAGE_REFLECTOR_CONTROLLER:
-            return _image_reflector_controller
-        case _:
-            return lambda flags, place: _not_written(component, flags, place)
+    programs = {
+        names.SOURCE_CONTROLLER: _source_controller,
+        names.KUSTOMIZE_CONTROLLER: _kustomize_controller,
+        names.HELM_CONTROLLER: _helm_controller,
+        names.NOTIFICATION_CONTROLLER: _notification_controller,
+        names.IMAGE_REFLECTOR_CONTROLLER: _image_reflector_controller,
+        names.IMAGE_AUTOMATION_CONTROLLER: _image_automation_controller,
+        names.SOURCE_WATCHER: _source_watcher,
+    }
+    return programs[component]
 
 
 def _source_controller(arguments: list[str], place: Place) -> Program:
@@ -120,6 +113,16 @@ def _image_reflector_controller(arguments: list[str], place: Place) -> Program:
     return Program(settings.common, lambda tools: run(tools, settings))
 
 
+def _image_automation_controller(arguments: list[str], place: Place) -> Program:
+    from fleetloop.controllers.image_automation.settings import register, settings_of
+    from fleetloop.controllers.image_automation.wiring import run
+
+    flags = common_flags(names.IMAGE_AUTOMATION_CONTROLLER, concurrent=4)
+    register(flags)
+    settings = settings_of(flags.read(arguments), os.environ)
+    return Program(settings.common, lambda tools: run(tools, settings))
+
+
 def _source_watcher(arguments: list[str], place: Place) -> Program:
     from fleetloop.controllers.source_watcher.settings import register, settings_of
     from fleetloop.controllers.source_watcher.wiring import run
@@ -128,28 +131,6 @@ def _source_watcher(arguments: list[str], place: Place) -> Program:
     register(flags, os.environ)
     settings = settings_of(flags.read(arguments), place)
     return Program(settings.common, lambda tools: run(tools, settings))
-
-
-def _not_written(component: str, arguments: list[str], place: Place) -> Program:
-    """Takes whatever flags the written one will take: the patches of a fleet must not keep its cluster from becoming Ready."""
-    flags: Flags = common_flags(component, concurrent=4)
-    flags.text("storage-path", ".")
-    flags.text("storage-addr", ":9090")
-    found, _ = flags.parse_known_args(arguments)
-    gates = {item.partition("=")[0]: False for item in ",".join(found.feature_gates).split(",") if item}
-
-    async def idle(_: Tools) -> None:
-        logger().info(f"{component} is not implemented in this version: it serves its probes and reconciles nothing")
-        await asyncio.get_running_loop().create_future()
-
-    async def idle_with_artifacts(tools: Tools) -> None:
-        """The readiness probe of a component that serves artifacts asks for its server."""
-        from fleetloop.storage.server import artifact_server
-
-        async with artifact_server(Path(found.storage_path), *place.address(found.storage_addr)):
-            await idle(tools)
-
-    return Program(common_settings(found, gates), idle_with_artifacts if component == names.SOURCE_WATCHER else idle)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

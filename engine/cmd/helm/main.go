@@ -1,8 +1,10 @@
-// Command helm is the engine for Helm charts and releases. A program of its own: it is paid for only where releases are.
+// Command helm is the engine for Helm charts and releases, and for commit messages, which are templates of the same kind.
+// A program of its own: it is paid for only where these are.
 package main
 
 import (
 	"fleetloop.dev/engine/internal/charts"
+	"fleetloop.dev/engine/internal/message"
 	"fleetloop.dev/engine/internal/release"
 	"fleetloop.dev/engine/internal/rpc"
 	"fleetloop.dev/engine/internal/worker"
@@ -24,5 +26,6 @@ func main() {
 		"helm.unlock":    rpc.Verb(release.Unlock),
 		"helm.upgrade":   rpc.Verb(release.Upgrade),
 		"helm.values":    rpc.Verb(release.MergeValues),
+		"message.render": rpc.Verb(message.Render),
 	})
 }

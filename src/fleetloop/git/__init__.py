@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetloop.git.address import GitUrl
+from fleetloop.git.checkout import CheckoutOptions, PushOptions, check_out, push_refs
 from fleetloop.git.commit import Commit
 from fleetloop.git.credentials import ANONYMOUS, Credentials, Proxy, SshAlgorithms, unlocked
 from fleetloop.git.errors import (
@@ -51,6 +52,7 @@ __all__ = [
     "WHOLE_TREE",
     "AuthenticationFailed",
     "BadSignature",
+    "CheckoutOptions",
     "Commit",
     "Credentials",
     "EmptyRepository",
@@ -69,6 +71,7 @@ __all__ = [
     "OpenPgpSigner",
     "Person",
     "Proxy",
+    "PushOptions",
     "PushRejected",
     "Redirected",
     "Reference",
@@ -80,6 +83,7 @@ __all__ = [
     "SshAlgorithms",
     "SshSigner",
     "branch",
+    "check_out",
     "clone",
     "commit",
     "commit_all",
@@ -92,6 +96,7 @@ __all__ = [
     "named",
     "newest_of",
     "push",
+    "push_refs",
     "scan_host_key",
     "tag",
     "tags_of",

@@ -13,7 +13,7 @@ from fleetloop.git.errors import EmptyRepository, GitError, ReferenceNotFound, R
 from fleetloop.git.program import PLAIN_GIT, Finished, Git, Session, session, within
 from fleetloop.git.reference import Reference, refs_of
 
-_TARGET = "refs/fleetloop/target"
+TARGET = "refs/fleetloop/target"
 # The highest-ranking attributes file: the tree's own .gitattributes must not rewrite a blob on its way out.
 _VERBATIM = "* -text -eol -ident -filter -working-tree-encoding -export-subst\n"
 _FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-maintenance")
@@ -64,12 +64,12 @@ async def fetch(
     doing = f"unable to clone '{url}'"
     async with within(timeout, doing), session(git, url, credentials) as bare:
         run = bare.at(git_dir=bare.home / "repository.git", work_tree=into)
-        await _fetch_target(bare, run, url, reference)
-        objects = await run.read("cat-file", "--batch", stdin=f"{_TARGET}\n{_TARGET}^{{commit}}\n".encode())
+        await fetch_target(bare, run, url, reference)
+        objects = await run.read("cat-file", "--batch", stdin=f"{TARGET}\n{TARGET}^{{commit}}\n".encode())
         commit = commit_of(objects, reference)
         await asyncio.to_thread(into.mkdir, parents=True, exist_ok=True)
         await _check_sparse(run, commit.sha, options.sparse)
-        await _check_size(run, commit.sha, options.sparse, doing)
+        await check_size(run, commit.sha, options.sparse, doing)
         if options.sparse:
             await run.read("checkout", "--quiet", "--force", commit.sha, "--", *options.sparse, cwd=into)
         else:
@@ -89,7 +89,7 @@ async def newest_of(
 ) -> Reference:
     """The reference whose commit is the youngest; commits alone are fetched. Raises the errors of this package."""
     doing = f"unable to clone '{url}'"
-    targets = {f"{_TARGET}-{number}": reference for number, reference in enumerate(references)}
+    targets = {f"{TARGET}-{number}": reference for number, reference in enumerate(references)}
     async with within(timeout, doing), session(git, url, credentials) as bare:
         run = bare.at(git_dir=bare.home / "repository.git", work_tree=bare.home)
         await bare.read("init", "--quiet", "--bare", str(bare.home / "repository.git"))
@@ -104,8 +104,8 @@ async def newest_of(
     return max(references, key=times.__getitem__)
 
 
-async def _fetch_target(bare: Session, run: Session, url: GitUrl, reference: Reference) -> None:
-    """Brings the wanted object as `_TARGET`, alone where the server allows that."""
+async def fetch_target(bare: Session, run: Session, url: GitUrl, reference: Reference) -> None:
+    """Brings the wanted object as `TARGET` into the repository of `run`, alone where the server allows that."""
     doing = f"unable to clone '{url}'"
     done = await _fetch_alone(bare, run, url, reference, "sha256" if len(reference.commit) == 64 else "sha1")
     if done.status and "mismatched algorithms" in done.stderr:
@@ -120,13 +120,13 @@ async def _fetch_target(bare: Session, run: Session, url: GitUrl, reference: Ref
 
 
 async def _fetch_alone(bare: Session, run: Session, url: GitUrl, reference: Reference, object_format: str) -> Finished:
-    git_dir = bare.home / "repository.git"
+    git_dir = Path(run.environment["GIT_DIR"])
     await asyncio.to_thread(shutil.rmtree, git_dir, ignore_errors=True)
     await bare.read("init", "--quiet", "--bare", f"--object-format={object_format}", str(git_dir))
     (git_dir / "info").mkdir(exist_ok=True)
     (git_dir / "info" / "attributes").write_text(_VERBATIM)
     wanted = reference.commit or reference.ref
-    return await run.run(*_FETCH, "--depth=1", "--", str(url), f"+{wanted}:{_TARGET}")
+    return await run.run(*_FETCH, "--depth=1", "--", str(url), f"+{wanted}:{TARGET}")
 
 
 async def _fetch_history(run: Session, url: GitUrl, reference: Reference, doing: str) -> GitError | None:
@@ -135,7 +135,7 @@ async def _fetch_history(run: Session, url: GitUrl, reference: Reference, doing:
     done = await run.run(*_FETCH, "--", str(url), heads)
     if done.status:
         return translate(done.stderr, doing)
-    found = await run.run("update-ref", _TARGET, f"{reference.commit}^{{commit}}")
+    found = await run.run("update-ref", TARGET, f"{reference.commit}^{{commit}}")
     if found.status:
         return ReferenceNotFound(f"{doing}: unable to resolve commit object for '{reference.commit}'")
     return None
@@ -151,7 +151,7 @@ async def _check_sparse(run: Session, sha: str, directories: tuple[str, ...]) ->
             raise SparsePathMissing(f"sparse checkout dir '{directory}' does not exist in repository")
 
 
-async def _check_size(run: Session, sha: str, directories: tuple[str, ...], doing: str) -> None:
+async def check_size(run: Session, sha: str, directories: tuple[str, ...], doing: str) -> None:
     """Before anything is written: a few kilobytes of trees can stand for more files than a disk holds."""
     listing = await run.read("ls-tree", "-r", "-l", "-z", "--full-tree", sha, *directories)
     sizes = [int(size) for size in (entry.split(None, 4)[3] for entry in listing.split(b"\0") if entry) if size != b"-"]
