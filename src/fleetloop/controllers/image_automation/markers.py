@@ -98,7 +98,8 @@ def markers(text: str, parsed: Parsed) -> Iterator[Marked | Unusable]:
         if start is None or start == seen:
             continue  # inside of a value: what that is for is not known here
         seen = start
-        yield _marked(text, start, parsed.scalars)
+        if "{" in text[start:position]:  # else it is prose
+            yield _marked(text, start, parsed.scalars)
 
 
 def _occurrences(text: str) -> Iterator[int]:

@@ -6,7 +6,7 @@ Flux: helm-notification-image.md 5.4; docs/differences.md says where its re-seri
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import yaml
 
@@ -47,8 +47,8 @@ class Edited:
     """`content` is the given one where nothing changed. `left_alone`: why marks, or the whole file, could not be followed."""
 
     content: bytes
-    changes: Sequence[Change] = ()
-    left_alone: Sequence[str] = field(default=())
+    changes: tuple[Change, ...] = ()
+    left_alone: tuple[str, ...] = ()
 
 
 def edit(content: bytes, images: Images) -> Edited:
@@ -66,7 +66,7 @@ def edit(content: bytes, images: Images) -> Edited:
     new = _applied(text, edits)
     if not _differs_only_in(parsed, new, edits):
         return Edited(content, left_alone=(*left_alone, "the edited file would not be read as it ought to"))
-    changes = [item.change for item in edits]
+    changes = tuple(item.change for item in edits)
     prefix = _BYTE_ORDER_MARK if content.startswith(_BYTE_ORDER_MARK.encode()) else ""
     return Edited((prefix + new).encode(), changes, left_alone)
 
@@ -88,7 +88,7 @@ def _text_of(content: bytes) -> str:
         raise NotYaml("it is no UTF-8 text") from None
 
 
-def _edits(text: str, parsed: Parsed, images: Images) -> tuple[list[_Edit], list[str]]:
+def _edits(text: str, parsed: Parsed, images: Images) -> tuple[list[_Edit], tuple[str, ...]]:
     edits: dict[int, _Edit] = {}
     left_alone = []
     for found in markers(text, parsed):
@@ -107,7 +107,7 @@ def _edits(text: str, parsed: Parsed, images: Images) -> tuple[list[_Edit], list
             left_alone.append(f"{found.setter}: the value has several lines")
         else:
             edits[made.start] = made
-    return [edits[start] for start in sorted(edits)], left_alone
+    return [edits[start] for start in sorted(edits)], tuple(left_alone)
 
 
 def value_of(image: ImageRef, part: str) -> str:
