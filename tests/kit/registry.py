@@ -53,6 +53,33 @@ async def password_door(upstream: str) -> AsyncIterator[Door]:
 
 
 @asynccontextmanager
+async def bearer_door(upstream: str, token: str) -> AsyncIterator[Door]:
+    """One token opens it, which nobody gives out; what asks a token service gets none."""
+
+    def challenge(request: web.Request, door: Door) -> str:
+        known = request.headers.get("Authorization") == f"Bearer {token}"
+        return "" if known else f'Bearer realm="http://{door.address}/token",service="test",scope="repository:x:pull"'
+
+    async def give(_: web.Request) -> web.Response:
+        return web.Response(status=401)
+
+    async with _door(upstream, challenge, give) as door:
+        yield door
+
+
+@asynccontextmanager
+async def failing_door(upstream: str, statuses: list[int]) -> AsyncIterator[Door]:
+    """Open, but the first requests for something of a repository fail with these statuses."""
+    left = list(statuses)
+
+    def refuse(request: web.Request) -> int:
+        return left.pop(0) if left and request.path != "/v2/" else 0
+
+    async with _door(upstream, lambda _, __: "", refuse=refuse) as door:
+        yield door
+
+
+@asynccontextmanager
 async def token_door(upstream: str) -> AsyncIterator[Door]:
     """A token service of its own, as the big registries have it; anonymous tokens are not given."""
     token = secrets.token_hex()
@@ -79,12 +106,15 @@ async def _door(
     upstream: str,
     challenge: Callable[[web.Request, Door], str],
     token: Callable[[web.Request], "asyncio.Future[web.Response]"] | object = None,
+    refuse: Callable[[web.Request], int] = lambda _: 0,
 ) -> AsyncIterator[Door]:
     door = Door()
     async with aiohttp.ClientSession(auto_decompress=False) as session:
 
         async def forward(request: web.Request) -> web.Response:
             door.paths.append((request.path_qs, request.headers.get("Authorization", "")))
+            if status := refuse(request):
+                return web.Response(status=status)
             if asked := challenge(request, door):
                 return web.Response(status=401, headers={"WWW-Authenticate": asked})
             headers = {k: v for k, v in request.headers.items() if k not in {"Host", "Authorization"}}

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fleetloop.kube import Kube
 
 Values = dict[str, Any]
+MERGE_TIMEOUT = 30.0  # seconds
 
 
 def release_of(manifest: Manifest) -> "HelmRelease":
@@ -26,14 +27,35 @@ def release_of(manifest: Manifest) -> "HelmRelease":
 
 async def merged_values(manifest: Manifest, kube: "Kube", engines: "Engines") -> Values:
     """Of valuesFrom in order, target paths among them, and spec.values over all. Raises CliError with the controller's texts."""
-    from fleetloop.controllers.helm.failures import ValuesError
-    from fleetloop.controllers.helm.values import merge, read_values
-
     release = release_of(manifest)
+    return await merged_layers(release, await value_layers(release, kube), engines)
+
+
+async def value_layers(release: "HelmRelease", kube: "Kube") -> dict[str, Any]:
+    """The engine's `values` argument. Raises CliError."""
+    from fleetloop.controllers.helm.failures import ValuesError
+    from fleetloop.controllers.helm.values import read_values
+
     try:
-        values, _ = await merge(release, await read_values(release, kube), engines, "sha256")
+        return await read_values(release, kube)
     except ValuesError as error:
         raise CliError(str(error)) from None
+
+
+async def merged_layers(release: "HelmRelease", layers: dict[str, Any], engines: "Engines") -> Values:
+    """Raises CliError naming the reference that is wrong."""
+    from fleetloop.engine import EngineError, EngineGone, Family
+
+    try:
+        found = await engines.call_surely(Family.HELM, "helm.values", MERGE_TIMEOUT, values=layers, algorithm="sha256")
+    except (EngineError, EngineGone) as error:
+        raise CliError(f"could not merge chart values: {error}") from None
+    if found["error"]:
+        ref = release.spec.values_from[found["layer"]]
+        place = f"'{release.namespace}/{ref.name}' with key '{ref.values_key or 'values.yaml'}'"
+        optional = "optional " if ref.optional else ""
+        raise CliError(f"could not resolve {optional}{ref.kind} chart values reference {place}: {found['error']}")
+    values: Values = found["values"] or {}
     return values
 
 

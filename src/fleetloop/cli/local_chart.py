@@ -1,6 +1,7 @@
 """The chart of a HelmRelease as a package on this machine: from a path, or what its source in the cluster serves."""
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 BUILD_TIMEOUT = 60.0  # seconds
 _SERVICE = re.compile(r"(?P<name>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc(?:\..*)?")
-_COMPARED = ("chart", "version", "sourceRef", "valuesFiles")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +125,16 @@ async def _live_source(kube: "Kube", key: "Key") -> Manifest | None:
 
 def _check_asked_for(release: "HelmRelease", live: Manifest | None) -> None:
     """The HelmChart in the cluster may be of an older wish than ours. Raises CliError."""
-    from fleetloop.controllers.helm.chart_source import chart_manifest
-
-    wanted = chart_manifest(release)
-    if wanted is None or live is None:
+    if release.spec.chart is None or live is None:
         return
-    changed = [key for key in _COMPARED if (wanted["spec"].get(key) or None) != (live["spec"].get(key) or None)]
+    spec, has = release.spec.chart.spec, live["spec"]
+    compared = {
+        "chart": spec.chart == has["chart"],
+        "version": (spec.version or "*") == has.get("version", "*"),
+        "sourceRef": (spec.source_ref.kind, spec.source_ref.name) == (has["sourceRef"]["kind"], has["sourceRef"]["name"]),
+        "valuesFiles": list(spec.values_files) == (has.get("valuesFiles") or []),
+    }
+    changed = [key for key, is_equal in compared.items() if not is_equal]
     if changed:
         name = f"HelmChart {live['metadata']['namespace']}/{live['metadata']['name']}"
         fields = ", ".join(f"spec.{key}" for key in changed)
@@ -163,8 +167,16 @@ async def _download(kube: "Kube", url: str) -> bytes:
     except (ApiError, aiohttp.ClientError) as error:
         raise CliError(f"failed to fetch the chart from {parts.netloc}: {error}") from None
     if status != 200:
-        raise CliError(f"failed to fetch the chart from {parts.netloc}: status {status}")
+        raise CliError(f"failed to fetch the chart from {parts.netloc}: status {status}{_reason_in(content)}")
     return content
+
+
+def _reason_in(content: bytes) -> str:
+    """What the API server says of a request that it could not pass on."""
+    try:
+        return f": {json.loads(content)['message']}"
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _check_digest(content: bytes, digest: str) -> None:

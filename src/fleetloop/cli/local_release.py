@@ -13,7 +13,7 @@ from fleetloop.api.names import HELM_GROUP
 from fleetloop.cli.command import flag
 from fleetloop.cli.errors import CliError, UsageError
 from fleetloop.cli.goflags import quoted
-from fleetloop.cli.helm_values import release_of
+from fleetloop.cli.helm_values import merged_layers, release_of, value_layers
 from fleetloop.cli.local_chart import PackagedChart, chart_at, chart_in_cluster
 from fleetloop.cli.subjects import BY_NAME
 from fleetloop.kube.errors import ApiError, NotFound
@@ -87,7 +87,7 @@ class LocalRelease:
                 "helm.render",
                 chart={"path": str(chart.path), "version": version},
                 values=values,
-                postRender=options.post_render(release, labels),
+                postRender=options.post_render(release, options.Defaults()),
                 name=options.release_name(release),
                 namespace=options.release_namespace(release),
                 upgrade=bool(release.status.history),
@@ -116,16 +116,10 @@ class LocalRelease:
             raise CliError("without a cluster a chart of this machine is needed")
 
     async def _values(self, release: "HelmRelease") -> dict[str, Any]:
-        from fleetloop.controllers.helm.failures import ValuesError
-        from fleetloop.controllers.helm.values import merge, read_values
-
         if self.kube is None:
             return {"layers": [], "inline": release.spec.values or {}}
-        try:
-            layers = await read_values(release, self.kube)
-            await merge(release, layers, self.engines, "sha256")  # names the reference that is wrong
-        except ValuesError as error:
-            raise CliError(str(error)) from None
+        layers = await value_layers(release, self.kube)
+        await merged_layers(release, layers, self.engines)  # names the reference that is wrong
         return layers
 
     async def _capabilities(self) -> dict[str, Any]:

@@ -54,6 +54,17 @@ async def test_helm_release(recorded: Space) -> None:
     optional = [{"kind": "Secret", "name": "values", "valuesKey": "none", "optional": True}]
     await change(recorded, "HelmRelease", "ok", valuesFrom=[*refs, *optional], values={"replicaCount": 0})
     assert await recorded.cli(*words, "--show-values") == Finished("a:\n  b: 1\n  c: 3\nreplicaCount: 0\n", "", 0)
+    await config(recorded, "ConfigMap", "one", count="3", text="'4'")
+    paths = [("count", "a.d"), ("text", "list[0].e")]
+    targets = [{"kind": "ConfigMap", "name": "one", "valuesKey": key, "targetPath": path} for key, path in paths]
+    await change(recorded, "HelmRelease", "ok", valuesFrom=[*refs, *targets])
+    shown = "a:\n  b: 1\n  c: 3\n  d: 3\nlist:\n- e: \"4\"\nreplicaCount: 0\n"
+    assert await recorded.cli(*words, "--show-values") == Finished(shown, "", 0)
+    broken = {"kind": "ConfigMap", "name": "one", "valuesKey": "count", "targetPath": "a[0]"}
+    await change(recorded, "HelmRelease", "ok", valuesFrom=[*refs, broken])
+    place = f"'{recorded.name}/one' with key 'count'"
+    error = f"could not resolve ConfigMap chart values reference {place}: unable to merge value at target path 'a[0]'"
+    assert await recorded.cli(*words, "--show-values") == Finished("", f"✗ {error}\n", 1)
     await change(recorded, "HelmRelease", "ok", valuesFrom=[{"kind": "ConfigMap", "name": "nope"}])
     place = f"'{recorded.name}/nope' with key 'values.yaml'"
     error = f'could not resolve ConfigMap chart values reference {place}: configmaps "nope" not found'
