@@ -55,7 +55,7 @@ async def all_ready(space: Space, generation: int) -> list[Manifest]:
             found, version = await space.kube.list_with_version(HELM_API, "HelmRelease", space.name)
             if all(is_ready(live) and live["metadata"]["generation"] == generation for live in found):
                 return found
-            async for _ in space.kube.watch(HELM_API, "HelmRelease", space.name, version=version):
+            async for _ in space.kube.watch(HELM_API, "HelmRelease", space.name, "", "", version):
                 break
 
 

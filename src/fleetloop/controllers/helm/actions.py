@@ -4,6 +4,7 @@ Every function leaves its facts in the draft (history, counters, conditions) and
 """
 
 import time
+from dataclasses import replace
 from typing import Any, Literal
 
 from fleetloop.api.durations import duration_text
@@ -134,8 +135,9 @@ async def roll_back(run: Run, target: Snapshot) -> None:
     """To an older release that was good."""
     wanted = options.rollback_options(run.release)
     await run.announce(Action.ROLLBACK, wanted["seconds"])
-    outcome = await run.act("helm.rollback", wanted["seconds"], version=target.version, options=wanted)
-    run.record(outcome, "rollback")
+    back = replace(run, helm=replace(run.helm, new_oci_digest=target.oci_digest))  # what is released next is the old chart
+    outcome = await back.act("helm.rollback", wanted["seconds"], version=target.version, options=wanted)
+    back.record(outcome, "rollback")
     chart = chart_named(target.chart_name, target.chart_version)
     _remediated(run, "Rollback", f"Helm rollback to previous release {named(target)} with chart {chart}", outcome.error)
 

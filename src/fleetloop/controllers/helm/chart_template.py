@@ -4,6 +4,8 @@ from typing import Any
 
 from fleetloop.api import names
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
+from fleetloop.api.meta import Object
+from fleetloop.api.source import HelmChart
 from fleetloop.controllers.helm.chart_source import source_key
 from fleetloop.controllers.helm.failures import AccessDenied, ArtifactFailed
 from fleetloop.controllers.helm.finalize import delete_chart
@@ -12,6 +14,7 @@ from fleetloop.controllers.helm.tools import HelmTools
 from fleetloop.kube.errors import ApiError
 from fleetloop.kube.objects import Manifest
 from fleetloop.runtime.controller import Report
+from fleetloop.runtime.decode import decoded
 
 CHART_API = "source.toolkit.fluxcd.io/v1"
 
@@ -32,7 +35,7 @@ async def sync_chart(tools: HelmTools, release: HelmRelease, draft: HelmReleaseS
         raise AccessDenied(message)
     draft.helm_chart = name
     live = tools.sources.find(source_key(release))
-    if live is not None and draft.observed_generation == release.metadata.generation:
+    if live is not None and _spec_of(live) == _spec_of(decoded(HelmChart, wanted)) and _has_seen(draft, release):
         return
     try:
         await tools.kube.apply(wanted, field_manager=names.HELM_CONTROLLER)
@@ -41,6 +44,15 @@ async def sync_chart(tools: HelmTools, release: HelmRelease, draft: HelmReleaseS
         raise ArtifactFailed(f"failed to apply HelmChart/{name}: {error.message}") from error
     verb = "created" if live is None else "configured"
     report.event("Trace", f"HelmChart{verb.capitalize()}", f"{verb} HelmChart/{name}")
+
+
+def _spec_of(chart: Object) -> object:
+    return chart.spec  # type: ignore[attr-defined]  # a HelmChart has one
+
+
+def _has_seen(draft: HelmReleaseStatus, release: HelmRelease) -> bool:
+    """Labels and annotations of the template come with its generation."""
+    return draft.observed_generation == release.metadata.generation
 
 
 def chart_manifest(release: HelmRelease) -> Manifest | None:

@@ -34,21 +34,8 @@ async def finalize(tools: HelmTools, release: HelmRelease, report: Report) -> No
     if release.spec.suspend:
         return
     draft = copy.copy(release.status)
-    if draft.history and draft.storage_namespace and not await _account_is_gone(release, tools):
-        newest, kube = draft.history[0], acting_as(release, tools)
-        waiter = Waiter(release.key, kube)
-        helm = Helm(
-            engines=tools.engines,
-            connection=kube.connection,
-            name=newest.name,
-            namespace=newest.namespace,
-            storage_namespace=draft.storage_namespace,
-            algorithm=tools.settings.digest_algorithm,
-            oci_digests={},
-            new_oci_digest="",
-            owner=release.namespace,
-            answer=lambda _, args: tools.waits.answer(waiter, args),
-        )
+    if _was_released(draft) and not await _account_is_gone(release, tools):
+        helm = _helm(tools, release, draft)
         try:
             await uninstall(release, draft, report, helm)
         except ActionFailed:
@@ -57,6 +44,31 @@ async def finalize(tools: HelmTools, release: HelmRelease, report: Report) -> No
             raise
     if draft.helm_chart:
         await delete_chart(tools.kube, draft.helm_chart, report)
+
+
+def _was_released(status: HelmReleaseStatus) -> bool:
+    """An install that was killed before it could be recorded counts: nothing of the name was there when it began."""
+    return bool(status.storage_namespace) and (bool(status.history) or status.last_attempted_release_action == "install")
+
+
+def _helm(tools: HelmTools, release: HelmRelease, draft: HelmReleaseStatus) -> Helm:
+    kube = acting_as(release, tools)
+    waiter = Waiter(release.key, kube)
+    name, namespace = options.release_name(release), options.release_namespace(release)
+    if draft.history:
+        name, namespace = draft.history[0].name, draft.history[0].namespace
+    return Helm(
+        engines=tools.engines,
+        connection=kube.connection,
+        name=name,
+        namespace=namespace,
+        storage_namespace=draft.storage_namespace,
+        algorithm=tools.settings.digest_algorithm,
+        oci_digests={},
+        new_oci_digest="",
+        owner=release.namespace,
+        answer=lambda _, args: tools.waits.answer(waiter, args),
+    )
 
 
 async def uninstall(release: HelmRelease, draft: HelmReleaseStatus, report: Report, helm: Helm) -> None:

@@ -104,7 +104,7 @@ class _Pass:
             connection=kube.connection,
             name=options.release_name(release),
             namespace=options.release_namespace(release),
-            storage_namespace=draft.storage_namespace or options.storage_namespace(release),
+            storage_namespace=options.storage_namespace(release),
             algorithm=self._tools.settings.digest_algorithm,
             oci_digests={one.version: one.oci_digest for one in draft.history if one.oci_digest},
             new_oci_digest=source.digest,

@@ -3,6 +3,7 @@
 import argparse
 from dataclasses import dataclass
 
+from fleetloop.controllers.helm.memory_watch import SHORTEST_INTERVAL, MemoryLimits
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
 
 IDENTITY_GATE = "ObjectLevelWorkloadIdentity"
@@ -37,6 +38,7 @@ class HelmSettings:
     override_managers: tuple[str, ...]
     drift_repair: bool
     watch_configs_label_selector: str
+    memory: MemoryLimits
 
     def gate(self, name: str) -> bool:
         return self.common.gates[name]
@@ -72,4 +74,18 @@ def settings_of(found: argparse.Namespace) -> HelmSettings:
         override_managers=tuple(found.override_manager),
         drift_repair=found.drift_repair,
         watch_configs_label_selector=found.watch_configs_label_selector,
+        memory=_memory_limits(found),
+    )
+
+
+def _memory_limits(found: argparse.Namespace) -> MemoryLimits:
+    if found.oom_watch_interval < SHORTEST_INTERVAL:
+        raise BadFlag(f"--oom-watch-interval must be at least {SHORTEST_INTERVAL * 1000:g}ms")
+    if not 1 <= found.oom_watch_memory_threshold <= 100:
+        raise BadFlag("--oom-watch-memory-threshold must be between 1 and 100")
+    return MemoryLimits(
+        found.oom_watch_memory_threshold,
+        found.oom_watch_interval,
+        found.oom_watch_max_memory_path,
+        found.oom_watch_current_memory_path,
     )

@@ -17,6 +17,7 @@ from fleetloop.controllers.helm.dependencies import dependents
 from fleetloop.controllers.helm.failures import ArtifactFailed
 from fleetloop.controllers.helm.failures import ArtifactMissing as NoArtifact
 from fleetloop.controllers.helm.inventory import inventory_of
+from fleetloop.controllers.helm.memory_watch import watch_memory
 from fleetloop.controllers.helm.reconcile import HelmReleaseReconciler
 from fleetloop.controllers.helm.settings import HelmSettings
 from fleetloop.controllers.helm.source_watches import SourceWatches
@@ -94,6 +95,7 @@ class Wiring:
     def jobs(self) -> list[Any]:
         """Coroutines that run for as long as the controller does."""
         found = [self._controller.run(), self._live.run(), self._rules.run(), *self._sources.jobs()]
+        found += [watch_memory(self._settings.memory)] if self._settings.gate("OOMWatch") else []
         found += self._cached.jobs() if self._cached else []
         found += self._configs.jobs() if self._configs else []
         return found
