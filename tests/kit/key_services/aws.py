@@ -96,8 +96,9 @@ async def aws() -> AsyncIterator[FakeAWS]:
             async with session.post(f"{url}/moto-api/reset-auth", data="0"):  # from now on everybody has to be somebody
                 pass
             yield FakeAWS(url, session, arn, role, keys, powerless)
-            async with session.post(f"{url}/moto-api/reset-auth", data="inf"):
-                pass
+            for place, data in (("reset-auth", "inf"), ("reset", "")):  # the process keeps what moto's servers hold
+                async with session.post(f"{url}/moto-api/{place}", data=data):
+                    pass
     finally:
         server.stop()
 
