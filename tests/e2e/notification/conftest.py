@@ -12,6 +12,7 @@ import pytest_asyncio
 from fleetloop.api.crd import crd_of
 from fleetloop.api.kinds import KINDS
 from fleetloop.kube import Kube, Manifest, ObjectRef
+from fleetloop.kube.errors import KindUnknown
 from tests.e2e.notification.receiver import Inbox, inbox
 from tests.kit.cluster import Cluster
 from tests.kit.controller import Controller
@@ -109,9 +110,7 @@ async def flags() -> tuple[str, ...]:
 @pytest_asyncio.fixture
 async def world(cluster: Cluster, namespace: str, tmp_path: Path, flags: tuple[str, ...]) -> AsyncIterator[World]:
     async with Kube(cluster.connection) as kube, inbox() as box, aiohttp.ClientSession() as http:
-        for kind in KINDS:
-            if kind.group == GROUP:
-                await kube.apply(crd_of(kind))
+        await define(kube)
         controller = Controller("notification-controller", cluster.kubeconfig, tmp_path / "controller", flags)
         await controller.start()
         try:
@@ -119,6 +118,21 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path, flags: tuple[s
             yield World(kube, controller, box, namespace, http)
         finally:
             await controller.stop()
+
+
+async def define(kube: Kube) -> None:
+    """The kinds of these tests; a kind that was just defined shows in discovery a moment later."""
+    wanted = [kind for kind in KINDS if kind.group == GROUP or kind.kind in ("GitRepository", "Kustomization")]
+    for kind in wanted:
+        await kube.apply(crd_of(kind))
+    async with asyncio.timeout(DEADLINE):
+        for kind in wanted:
+            while True:
+                try:
+                    await kube.resource_for(kind.api_version, kind.kind)
+                    break
+                except KindUnknown:
+                    await asyncio.sleep(0.1)
 
 
 async def serving(http: aiohttp.ClientSession, address: str, port: int = 9090) -> None:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import msgspec
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from fleetloop.api.event import Event, event_of
 from fleetloop.controllers.notification.deduplication import Recent, key_of
 from fleetloop.controllers.notification.event_metadata import cleaned, without_token
-from fleetloop.controllers.notification.http_metrics import Middleware
 from fleetloop.controllers.notification.journal import Journal, Kept
 from fleetloop.controllers.notification.payload import event_json
 from fleetloop.runtime.log import logger

@@ -4,11 +4,12 @@ import time
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _BYTES = (100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
-Middleware = Callable[[web.Request, Callable[[web.Request], Awaitable[web.StreamResponse]]], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def measured(registry: CollectorRegistry, name: str, path: str, *, whole_path: bool) -> Middleware:
@@ -22,9 +23,7 @@ def measured(registry: CollectorRegistry, name: str, path: str, *, whole_path: b
     inflight = Gauge(f"{name}_http_requests_inflight", text, ("service", "handler"), registry=registry)
 
     @web.middleware
-    async def middleware(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         where, method = request.path if whole_path else path, _method(request.method)
         started, code, length = time.monotonic(), "500", 0
         inflight.labels("", where).inc()

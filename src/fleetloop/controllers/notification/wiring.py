@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from fleetloop.api.kinds import kind_named
-from fleetloop.api.meta import Object
-from fleetloop.api.notification import Alert, Provider
+from fleetloop.api.meta import Key, Object
+from fleetloop.api.names import NOTIFICATION_CONTROLLER
+from fleetloop.api.notification import Alert, Provider, Receiver
 from fleetloop.auth import TokenCache
 from fleetloop.controllers.notification.access import AccessReader
+from fleetloop.controllers.notification.cel import Cel
 from fleetloop.controllers.notification.deduplication import Recent
 from fleetloop.controllers.notification.dispatcher import Dispatcher
 from fleetloop.controllers.notification.event_server import Intake, event_app
@@ -17,18 +19,24 @@ from fleetloop.controllers.notification.http_metrics import measured
 from fleetloop.controllers.notification.identity_tokens import IdentityTokens
 from fleetloop.controllers.notification.journal import Journal, Kept
 from fleetloop.controllers.notification.lanes import Lanes
+from fleetloop.controllers.notification.oidc import Oidc
 from fleetloop.controllers.notification.providers.registry import providers as providers_of
+from fleetloop.controllers.notification.receiver import ReceiverReconciler
 from fleetloop.controllers.notification.settings import IDENTITY_GATE, NotificationSettings
 from fleetloop.controllers.notification.status_id import StatusIds
-from fleetloop.engine import EngineError, EngineGone, Engines, Family
+from fleetloop.controllers.notification.targets import Targets, go_time
+from fleetloop.controllers.notification.webhook_server import AT_ONCE, Webhooks, webhook_app
+from fleetloop.engine import Engines
 from fleetloop.kube.cache import Cache
-from fleetloop.kube.objects import Manifest
+from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.runtime.clock import utc_now
+from fleetloop.runtime.config_watches import ConfigWatches
+from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.probes import serving
-from fleetloop.runtime.process import Tools
+from fleetloop.runtime.process import Tools, loop_settings
 
-_CEL_TIMEOUT = 5.0  # seconds
 _T = TypeVar("_T", bound=Object)
 
 
@@ -36,11 +44,13 @@ async def run(tools: Tools, settings: NotificationSettings) -> None:
     """The whole controller."""
     journal = Journal(settings.queue_path, settings.rate_limit_interval)
     await asyncio.to_thread(journal.open, time.time())
-    async with Engines() as engines, Http.open(tools.place.service_map) as http:
-        await _serve(tools, settings, engines, http, journal)
+    async with Engines() as engines, Http.open(tools.place.service_map) as http, asyncio.TaskGroup() as group:
+        cel = Cel(engines)
+        group.create_task(_serve_events(tools, settings, cel, http, journal))
+        group.create_task(_serve_webhooks(tools, settings, cel, http))
 
 
-async def _serve(tools: Tools, settings: NotificationSettings, engines: Engines, http: Http, journal: Journal) -> None:
+async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, http: Http, journal: Journal) -> None:
     namespace = "" if settings.common.watch_all_namespaces else tools.place.namespace
     alerts, providers = _Watched(tools, Alert, namespace), _Watched(tools, Provider, namespace)
     recent = Recent(settings.rate_limit_interval)
@@ -59,7 +69,7 @@ async def _serve(tools: Tools, settings: NotificationSettings, engines: Engines,
             access=AccessReader(tools.kube, _identities(tools)),
             journal=journal,
             lanes=Lanes(group),
-            status_ids=StatusIds(_text_of(engines)),
+            status_ids=StatusIds(cel.text_of),
             providers=providers_of(settings.azure_authority),
             alerts=lambda: alerts.cache,
             find_provider=providers.cache.get,
@@ -75,25 +85,60 @@ async def _serve(tools: Tools, settings: NotificationSettings, engines: Engines,
                 await dispatcher.dispatch(await events.get())
 
 
+async def _serve_webhooks(tools: Tools, settings: NotificationSettings, cel: Cel, http: Http) -> None:
+    started = time.monotonic()
+    paths = _Paths()
+    kind, loop = kind_named("Receiver"), loop_settings(tools, NOTIFICATION_CONTROLLER)
+    reconciler = ReceiverReconciler(tools.kube, cel)
+    receivers = Controller(kind, Receiver, reconciler, tools.kube, tools.recorder, tools.metrics, loop, also=paths.changed)
+
+    def config_changed(ref: ObjectRef) -> None:
+        for receiver in receivers.cache:
+            secret = receiver.spec.secret_ref
+            if ref.kind == "Secret" and secret and (receiver.namespace, secret.name) == (ref.namespace, ref.name):
+                receivers.enqueue(receiver.key)
+
+    def disturbed(what: str, error: Exception) -> None:
+        logger().info("watch interrupted, opening it again", kind=what, error=str(error) or type(error).__name__)
+
+    def now() -> str:
+        return go_time(utc_now(), time.monotonic() - started)
+
+    targets = Targets(tools.kube, cel, settings.common.no_cross_namespace_refs, now)
+    webhooks = Webhooks(tools.kube, paths.find, Oidc(http, cel), targets, asyncio.Semaphore(AT_ONCE))
+    whole = settings.export_http_path_metrics
+    metrics = measured(tools.metrics.registry, "gotk_receiver", "/hook/", whole_path=whole)
+    server = serving(webhook_app(webhooks, metrics), tools.place.address(settings.receiver_addr))
+    async with server, asyncio.TaskGroup() as group:
+        group.create_task(receivers.run())
+        if not settings.common.gates["DisableConfigWatchers"]:
+            selector = settings.watch_configs_label_selector
+            for job in ConfigWatches(tools.kube, selector, config_changed, disturbed, loop.namespace).jobs():
+                group.create_task(job)
+
+
+class _Paths:
+    """Receivers by their path."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[Key, Receiver]] = {}
+
+    def changed(self, old: Receiver | None, new: Receiver | None) -> None:
+        if old and (same := self._found.get(old.status.webhook_path)):
+            same.pop(old.key, None)
+            if not same:
+                del self._found[old.status.webhook_path]
+        if new and new.status.webhook_path:
+            self._found.setdefault(new.status.webhook_path, {})[new.key] = new
+
+    def find(self, path: str) -> list[Receiver]:
+        return list(self._found.get(path, {}).values())
+
+
 def _identities(tools: Tools) -> IdentityTokens:
     common = tools.settings
     cache = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
     return IdentityTokens(tools.kube, cache, common.gates[IDENTITY_GATE], common.default_service_account)
-
-
-def _text_of(engines: Engines) -> Any:
-    async def text_of(expression: str, variables: dict[str, Any]) -> str:
-        arguments: dict[str, Any] = {"expressions": [expression], "variables": variables, "output": "string", "checked": True}
-        try:
-            answer = await engines.call_surely(Family.BUILD, "cel.eval", _CEL_TIMEOUT, **arguments)
-        except (EngineError, EngineGone) as error:
-            raise ValueError(str(error)) from error
-        (value,) = answer["values"]
-        if error := value.get("error"):
-            raise ValueError(error)
-        return str(value["value"])
-
-    return text_of
 
 
 class _Watched(Generic[_T]):
