@@ -27,7 +27,7 @@ class World:
 
 @dataclass(frozen=True)
 class Tenant:
-    """A namespace, and a repository of the forge of that name, with the GitRepository `app` and the Secret `git` that opens it."""
+    """A namespace, and a repository of the forge of that name, with GitRepository `app` and the Secret `git` that opens it."""
 
     world: World
     name: str

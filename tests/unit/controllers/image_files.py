@@ -104,7 +104,8 @@ def _deployment(rng: random.Random) -> Sequence[Part]:
     ]
     for number in range(rng.randint(1, 3)):
         made += [f"{item}- name: c{number}\n\n" if rng.random() < 0.3 else f"{item}- name: c{number}\n"]
-        made += [f"{item}  image: {rng.choice(['', ' ', '&img%d ' % number])}", *_behind(rng, _gap(rng))]
+        anchor = rng.choice(["", " ", f"&img{number} "])
+        made += [f"{item}  image: {anchor}", *_behind(rng, _gap(rng))]
         note = rng.choice(["äöü 😀", 'no "$imagepolicy" here', "{}"])
         made += [f"{item}  args: [ \"--a=b\",  '--c' , plain ]   # {note}\n"]
         made += [f'{item}  env: {{A: &a "1", B: *a}}\n']
