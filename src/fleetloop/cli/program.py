@@ -15,9 +15,11 @@ from fleetloop.cli.context import Context, GlobalOptions
 from fleetloop.cli.errors import CliError, DeadlineExceeded, UsageError
 from fleetloop.cli.goflags import BOOL, Flag, quoted
 from fleetloop.cli.level import HELP_WIDTH, CommandLine, Level
+from fleetloop.cli.plugin_folder import Plugin, PluginFolder
 from fleetloop.cli.say import Say
 from fleetloop.cli.verbs import Group, Verb
 
+_WORDS = "fleetloop.cli.words"  # of the whole line, for a plugin
 VERSION_FLAG = Flag("version", "v", "version", BOOL, False, "print the version")
 
 
@@ -147,14 +149,36 @@ class Program(GroupCommand):
     def __init__(self, name: str, verbs: dict[str, Verb | Group], version: str) -> None:
         super().__init__(name, Group("Build, bootstrap and keep a fleet of clusters equal to Git.", verbs), [VERSION_FLAG])
         self._version = version
+        self._plugins = PluginFolder.of(os.environ)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_WORDS] = list(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> None:
-        if ctx.obj.values.pop(VERSION_FLAG.name, False) and not ctx._protected_args:
+        if plugin := self._plugin_named(ctx):
+            sys.stdout.flush()
+            before = ctx.meta[_WORDS][: len(ctx.meta[_WORDS]) - len(ctx.args) - 1]
+            os.execv(plugin.path, [str(plugin.path), *before, *ctx.args])  # the user put it there
+        elif ctx.obj.values.pop(VERSION_FLAG.name, False) and not ctx._protected_args:
             click.echo(f"{ctx.obj.program} version {self._version}")
         elif ctx._protected_args == ["help"]:
             self._help(ctx, ctx.args)
         else:
             super().invoke(ctx)
+
+    def _plugin_named(self, ctx: click.Context) -> Plugin | None:
+        """Names of our own cannot be taken over."""
+        word = next(iter(ctx._protected_args), "")
+        taken = not word or word == "help" or self.get_command(ctx, word) is not None
+        return None if taken else self._plugins.find(word)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        found = [one.name for one in self._plugins.plugins() if one.name != "help" and not self.get_command(ctx, one.name)]
+        if found:
+            with formatter.section("Plugin Commands"):
+                formatter.write_dl([(name, f"Runs the {name} plugin") for name in found])
 
     def without_command(self, ctx: click.Context, words: list[str]) -> None:
         if words:

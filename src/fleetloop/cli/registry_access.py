@@ -14,7 +14,7 @@ from fleetloop.cli.docker_login import docker_keychain
 from fleetloop.cli.errors import CliError, UsageError
 
 if TYPE_CHECKING:
-    from fleetloop.oci import Keychain, Reference, Registry, Repository
+    from fleetloop.oci import Keychain, Login, Reference, Registry, Repository
 
 SCHEME = "oci://"
 _TRIES = 10
@@ -35,15 +35,24 @@ class LoginFlags:
 
         if self.provider != "generic":
             cx.say.action("logging in to registry with provider credentials")
-            raise CliError(
-                f"error during login with provider: could not login to provider {self.provider} with url {repository}: "
-                "not built in; log in with the cloud's own tool and docker login"
-            )
+            return Keychain([(repository.host, await self._cloud_login(repository))])
         if not self.creds:
             return await docker_keychain(repository, cx.environment)
         cx.say.action("logging in to registry with credentials")
         username, colon, password = self.creds.partition(":")
         return Keychain([(repository.host, Login(username, password) if colon else Login(bearer=self.creds))])
+
+    async def _cloud_login(self, repository: "Repository") -> "Login":
+        """As whoever the cloud's own tools say we are. Raises CliError."""
+        from fleetloop import auth
+        from fleetloop.oci import Login
+
+        try:
+            found = await auth.cloud_registry(self.provider, repository.host).login(auth.OWN_IDENTITY, None)
+        except auth.IdentityError as error:
+            doing = f"could not login to provider {self.provider} with url {repository}"
+            raise CliError(f"error during login with provider: {doing}: {error}") from None
+        return Login(found.username, found.password)
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,16 @@ VERBS: dict[str, Verb | Group] = {
     ),
     "logs": Verb("logs:Logs", "Display formatted logs of the controllers"),
     "migrate": Verb("migrate:Migrate", "Migrate objects of the API to its current versions"),
+    "plugin": Group(
+        "Manage plugins, programs that become commands",
+        {
+            "install": Verb("plugin:PluginInstall", "Install a plugin"),
+            "list": Verb("plugin:PluginList", "List the plugins that are installed", ("ls",)),
+            "search": Verb("plugin:PluginSearch", "Search the catalog of plugins"),
+            "uninstall": Verb("plugin:PluginUninstall", "Remove a plugin", ("delete",)),
+            "update": Verb("plugin:PluginUpdate", "Update plugins", ("upgrade",)),
+        },
+    ),
     "pull": Group("Pull artifacts", {"artifact": Verb("pull_artifact:PullArtifact", "Fetch an artifact from a registry")}),
     "push": Group("Push artifacts", {"artifact": Verb("push_artifact:PushArtifact", "Put an artifact into a registry")}),
     "reconcile": Verb("reconcile:Reconcile", "Reconcile sources and resources"),
