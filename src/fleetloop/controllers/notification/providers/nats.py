@@ -24,7 +24,7 @@ _PRIVATE_SEED = 18 << 3  # the first five bits of a seed
 
 
 async def send(note: Note, http: Http) -> None:
-    """The subject is the channel, or `<controller>.<kind>...` is not made up: without one nothing is sent."""
+    """The subject is the channel."""
     subject = channel_of(note)
     if any(sign.isspace() for sign in subject):
         raise DeliveryFailed("spec.channel is no subject")
@@ -70,7 +70,7 @@ def login_of(access: Access, nonce: str) -> dict[str, str]:
     """Of `creds`, else `nkey`, else user and password. Raises DeliveryFailed."""
     if creds := access.data.get("creds"):
         text = creds.decode(errors="replace")
-        jwt, seed = _block(text, "USER JWT"), _block(text, "USER NKEY SEED")
+        jwt, seed = _block(text, "NATS USER JWT"), _block(text, "USER NKEY SEED")
         return {"jwt": jwt, "sig": _signed(seed, nonce)}
     if nkey := access.data.get("nkey"):
         seed = nkey.decode(errors="replace").strip()

@@ -1,0 +1,33 @@
+"""What Secrets of Providers may hold, and what of it nobody may read."""
+
+import pytest
+
+from fleetloop.controllers.notification.access import Access, _headers, _login
+from fleetloop.controllers.notification.delivery_errors import DeliveryFailed
+
+
+@pytest.mark.parametrize(
+    ("data", "wanted"),
+    [
+        ({"token": b" t\n"}, ("t", "", "")),
+        ({"username": b"u", "password": b"p"}, ("", "u", "p")),
+        ({"token": b"t", "username": b"u"}, ("", "", "")),
+        ({"token": b"t", "password": b"p"}, ("", "", "")),
+        ({"token": b"t", "tls.crt": b"c"}, ("", "", "")),
+        ({}, ("", "", "")),
+    ],
+)
+def test_malformed_logins_are_none(data: dict[str, bytes], wanted: tuple[str, str, str]) -> None:
+    assert _login(data) == wanted
+
+
+@pytest.mark.parametrize("raw", [b"[1]", b"a: 1", b"a: [", b'a: "b\\r\\nc: d"'])
+def test_headers_that_are_none(raw: bytes) -> None:
+    with pytest.raises(DeliveryFailed):
+        _headers({"headers": raw})
+
+
+def test_tokens_and_headers_are_masked() -> None:
+    access = Access("https://x", token="tok", password="passw0rd", headers={"X": "abcdef"}, data={"creds": b"seed-line"})
+    assert access.masked("tok passw0rd abcdef seed-line") == "***** ***** ***** *****"
+    assert "passw0rd" not in repr(access) and "tok" not in repr(access).replace("token", "")
