@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fleetloop.auth import OWN_IDENTITY, IdentityError, WorkloadIdentity
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Unreachable
+from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.kube.service_accounts import service_account_token
 
@@ -33,7 +33,7 @@ class Identities:
     default: str = ""
 
     async def of(self, namespace: str, service_account: str) -> WorkloadIdentity:
-        """Raises GateDisabled, IdentityError."""
+        """Raises GateDisabled, IdentityError; ServerFailed and Unreachable, which are not about the account."""
         if service_account and not self.enabled:
             raise GateDisabled
         name = service_account or self.default
@@ -41,13 +41,17 @@ class Identities:
             return OWN_IDENTITY
         try:
             found = await self.kube.get(ObjectRef("v1", "ServiceAccount", namespace, name))
-        except (ApiError, Unreachable) as error:
+        except ServerFailed:
+            raise
+        except ApiError as error:
             raise IdentityError(f"failed to get service account '{namespace}/{name}': {error}") from error
 
         async def request_token(audience: str) -> str:
             try:
                 return await service_account_token(self.kube, namespace, quote(name, safe=""), [audience])
-            except (ApiError, Unreachable) as error:
+            except ServerFailed:
+                raise
+            except ApiError as error:
                 message = f"failed to create a kubernetes token for service account '{namespace}/{name}': {error}"
                 raise IdentityError(message) from error
 

@@ -3,7 +3,7 @@
 import base64
 
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Unreachable
+from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 
 
@@ -12,9 +12,11 @@ class SecretUnavailable(Exception):
 
 
 async def read_secret(kube: Kube, namespace: str, name: str) -> dict[str, bytes]:
-    """Its data. Raises SecretUnavailable."""
+    """Its data. Raises SecretUnavailable, and ServerFailed and Unreachable, which are not about the Secret."""
     try:
         found = await kube.get(ObjectRef("v1", "Secret", namespace, name))
-    except (ApiError, Unreachable) as error:
+    except ServerFailed:
+        raise
+    except ApiError as error:
         raise SecretUnavailable(f"failed to get secret '{namespace}/{name}': {error}") from error
     return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}

@@ -8,6 +8,7 @@ ApiError              the server answered with a Status
   Forbidden           the identity lacks a right
   Invalid             validation refused the object
   Expired             a watch's version is too old: list again
+  ServerFailed        the server could not tell: 429, 500 and more; it says nothing about the object
 Unreachable           no answer: connection, TLS, timeout
   ConnectionLost      the connection was there and broke, or only a part of the answer came
 BadConnection         the kubeconfig or the in-cluster settings are unusable
@@ -56,6 +57,10 @@ class Expired(ApiError):
     pass
 
 
+class ServerFailed(ApiError):
+    pass
+
+
 class Unreachable(Exception):
     """No answer came; the same request may succeed later."""
 
@@ -99,5 +104,5 @@ def error_of(status: int, body: Any) -> ApiError:
     parsed = body if isinstance(body, dict) and body.get("kind") == "Status" else {}
     reason = str(parsed.get("reason") or _REASON_OF_STATUS.get(status, "Unknown"))
     message = str(parsed.get("message") or f"the server answered with status {status}")
-    kind = _BY_REASON.get(reason) or _BY_STATUS.get(status) or ApiError
+    kind = _BY_REASON.get(reason) or _BY_STATUS.get(status) or (ServerFailed if status == 429 or status >= 500 else ApiError)
     return kind(status, reason, message, parsed.get("details"))

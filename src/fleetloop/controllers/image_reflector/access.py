@@ -12,7 +12,7 @@ from fleetloop.auth.proxy import proxy_url
 from fleetloop.auth.tls import tls_context
 from fleetloop.controllers.image_reflector.failures import AuthenticationFailed, ImageUrlInvalid
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Unreachable
+from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 
 Data = dict[str, bytes]
@@ -52,7 +52,9 @@ class ImageAccess:
         name = source.spec.service_account_name
         try:
             account = await self.kube.get(ObjectRef("v1", "ServiceAccount", source.namespace, name))
-        except (ApiError, Unreachable) as error:
+        except ServerFailed:
+            raise
+        except ApiError as error:
             raise _refused(f"failed to get service account '{source.namespace}/{name}': {error}") from error
         return [str(item["name"]) for item in account.get("imagePullSecrets") or []]
 
@@ -86,7 +88,9 @@ class ImageAccess:
     async def _secret(self, source: ImageRepository, name: str) -> Data:
         try:
             found = await self.kube.get(ObjectRef("v1", "Secret", source.namespace, name))
-        except (ApiError, Unreachable) as error:
+        except ServerFailed:
+            raise
+        except ApiError as error:
             raise _refused(f"failed to get secret '{source.namespace}/{name}': {error}") from error
         return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 

@@ -13,20 +13,23 @@ from fleetloop.api.meta import Artifact
 from fleetloop.api.source import GitInclude, GitRepository
 from fleetloop.controllers.source.failures import IncludeUnavailable, StorageOperationFailed
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Unreachable
+from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.decode import decoded
 from fleetloop.storage.tarball import UnsafeArchive, unpack
 
 
 async def included_artifacts(repo: GitRepository, kube: Kube, requeue: float) -> tuple[Artifact, ...]:
-    """One for each include, in order. Raises IncludeUnavailable, to be tried again after `requeue` seconds."""
+    """One for each include, in order. Raises IncludeUnavailable, to be tried again after `requeue` seconds, and what says
+    nothing about the include, ServerFailed and Unreachable."""
     found = []
     for include in repo.spec.include:
         name = include.repository.name
         try:
             manifest = await kube.get(ObjectRef(repo.api_version, repo.kind, repo.namespace, name))
-        except (ApiError, Unreachable) as error:
+        except ServerFailed:
+            raise
+        except ApiError as error:
             message = f"could not get resource for include '{name}': {error}"
             raise IncludeUnavailable(reasons.NOT_FOUND, message, after=requeue) from error
         artifact = decoded(GitRepository, manifest).status.artifact
