@@ -233,6 +233,10 @@ class Kube:
         """As discovery last told, without asking."""
         return self._discovery.known()
 
+    async def versions_of(self, group: str, kind: str) -> Sequence[str]:
+        """Where the kind is served now; empty when the API has none. See Discovery.versions_of."""
+        return await self._discovery.versions_of(group, kind)
+
     async def resources(self) -> Resources:
         return await self._discovery.all()
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fleetloop.kube.errors import KindUnknown
+from fleetloop.kube.errors import KindUnknown, NotFound
 
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
@@ -45,6 +45,24 @@ class Discovery:
     async def all(self) -> list[Resource]:
         await self.refresh()
         return self.known()
+
+    async def versions_of(self, group: str, kind: str) -> list[str]:
+        """The API versions that serve the kind, each group asked itself: the whole of discovery may lack definitions for a while
+        after a start of the server, when what it lacks is answered with 503. Empty: there is no such kind. Raises ApiError."""
+        if not group:
+            return [api_version for api_version, known in self._resources if known == kind and "/" not in api_version]
+        found = []
+        for version in await self._listed(f"/apis/{group}", "versions"):
+            api_version = f"{group}/{version['version']}"
+            if any(item.get("kind") == kind for item in await self._listed(f"/apis/{api_version}", "resources")):
+                found.append(api_version)
+        return found
+
+    async def _listed(self, path: str, key: str) -> list[dict[str, Any]]:
+        try:
+            return (await self._fetch(path)).get(key) or []
+        except NotFound:
+            return []
 
     def known(self) -> list[Resource]:
         return list(self._resources.values())

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from fleetloop.kube import ApiError, Manifest, ObjectRef, ref_of
+from fleetloop.kube import ApiError, Kube, Manifest, ObjectRef, ref_of
 from fleetloop.kube.prune import prune
 from tests.e2e.kustomize.conftest import DEADLINE, Space, condition
 from tests.e2e.kustomize.test_handover import allow_everything
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, OTHER, REQUESTED_AT, TWO
+from tests.kit.fault_proxy import fault_proxy, token_of_administrator
+from tests.kit.faults import Fault, FaultPlan, Rule
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -68,6 +70,45 @@ async def test_objects_whose_kind_is_gone_are_gone(space: Space) -> None:
     assert [entry["id"] for entry in live["status"]["inventory"]["entries"]] == [f"{space.name}_settings__ConfigMap"]
     gone = ObjectRef("nowhere.example.com/v1", "Widget", space.name, "one")
     assert (await prune(space.kube, [gone], lambda _: True, {})).deleted == [gone]
+
+
+@pytest.mark.parametrize("knows", [True, False], ids=["kind known", "kind never seen"])
+async def test_a_version_that_is_not_served_any_more_hides_no_object(space: Space, knows: bool) -> None:
+    """It is there by another version."""
+    group = f"{space.name}.example.com"
+    crd = definition(group)
+    [v1] = crd["spec"]["versions"]
+    crd["spec"]["versions"] = [v1, v1 | {"name": "v1beta1", "storage": False}]
+    await space.kube.create(crd)
+    await space.until(ref_of(crd), lambda live: condition(live, "Established").get("status") == "True")
+    widget = {"apiVersion": f"{group}/v1beta1", "kind": "Widget", "metadata": {"name": "one", "namespace": space.name}}
+    await space.kube.create(widget)
+    crd["spec"]["versions"][1]["served"] = False
+    await space.kube.patch(ref_of(crd), {"spec": crd["spec"]})
+    await _until_unserved(space.kube, f"/apis/{group}/v1beta1")
+    async with Kube(space.kube.connection) as fresh:
+        pruned = await prune(space.kube if knows else fresh, [ref_of(widget)], lambda _: True, {})
+        assert (pruned.deleted, pruned.refused) == ([ref_of(widget)], {})
+        assert await fresh.find(ObjectRef(f"{group}/v1", "Widget", space.name, "one")) is None
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.INTERNAL])
+async def test_what_a_server_that_starts_does_not_know_yet_is_not_gone(space: Space, fault: Fault) -> None:
+    """It answers with 503 for paths that a definition may still bring."""
+    away = FaultPlan(rules=[Rule(fault, lambda asked: asked.path == "/apis/nowhere.example.com")])
+    gone = ObjectRef("nowhere.example.com/v1", "Widget", space.name, "one")
+    async with fault_proxy(space.kube.connection, away) as proxy:
+        connection = proxy.connection(await token_of_administrator(space.kube))
+        async with Kube(connection) as kube:
+            pruned = await prune(kube, [gone], lambda _: True, {})
+            assert (pruned.deleted, list(pruned.refused)) == ([], [gone])
+            assert (await prune(kube, [gone], lambda _: True, {})).deleted == [gone]
+
+
+async def _until_unserved(kube: Kube, path: str) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while (await kube.raw("GET", path))[0] != 404:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)  # nothing tells of it
 
 
 async def test_a_kustomization_whose_kinds_are_gone_can_be_deleted(space: Space) -> None:

@@ -18,13 +18,13 @@ from fleetloop.controllers.kustomize.sources import Source
 from fleetloop.controllers.kustomize.steps import acting_as, belongs_to
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.kube.apply import ApplyFailed, ApplySettings, ChangeSet, apply_in_stages, until_current
-from fleetloop.kube.errors import Forbidden
+from fleetloop.kube.errors import Forbidden, NotFound
 from fleetloop.kube.ignoring import ignore_rules
 from fleetloop.kube.inventory import stale
 from fleetloop.kube.last_applied import LastApplied
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import ObjectRef, ref_of
-from fleetloop.kube.prune import Pruned, prune
+from fleetloop.kube.prune import Pruned, find_surely, prune
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.log import logger
 
@@ -164,7 +164,7 @@ class Applier:
     async def _is_ours(self, ks: Kustomization, ref: ObjectRef, cluster: Cluster) -> bool:
         """Seen with the controller's own eyes: a killed pass may have meant to apply what its tenant cannot even read."""
         try:
-            live = await cluster.kube.find(ref)
-        except Forbidden:
-            return True  # a kubeconfig's identity need not see more than its tenant
+            live = await find_surely(cluster.kube, ref)
+        except (Forbidden, NotFound):
+            return True  # nobody can tell; a kubeconfig's identity need not see more than its tenant
         return live is not None and belongs_to(ks, live)

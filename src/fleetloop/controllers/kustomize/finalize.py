@@ -15,7 +15,7 @@ from fleetloop.controllers.kustomize.steps import acting_as, belongs_to, user_of
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import Forbidden
 from fleetloop.kube.objects import ObjectRef
-from fleetloop.kube.prune import prune
+from fleetloop.kube.prune import find_surely, prune
 from fleetloop.runtime.controller import Report
 
 
@@ -81,7 +81,7 @@ class Finalizer:
 
     async def _await_end(self, ks: Kustomization, kube: Kube, ending: _Ending, report: Report) -> None:
         """Raises Terminating; time that is over lets the Kustomization go, and people know."""
-        left = [ref for ref in ending.refs if await kube.find(ref)]
+        left = [ref for ref in ending.refs if await find_surely(kube, ref)]
         if not left:
             return
         if asyncio.get_running_loop().time() >= ending.until:
