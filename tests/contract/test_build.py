@@ -208,13 +208,28 @@ async def test_messages_and_limits(tmp_path: Path, engines: Engines) -> None:
         tmp_path, {"a/a.yaml": SETTINGS, "b/values.yaml": "replicas: 1\n", "c/kustomization.yaml": "resources: [x.yaml]\n"}
     )
     for request, message in [
-        (changed(path="./nope"), rf"^kustomization path not found: stat {tree}/nope: no such file or directory$"),
-        (changed(path="b"), rf"^failed to decode Kubernetes YAML from {tree}/b/values\.yaml: "),
+        (changed(path="./nope"), r"^kustomization path not found: stat \./nope: no such file or directory$"),
+        (changed(path="b"), r"^failed to decode Kubernetes YAML from \./b/values\.yaml: "),
         (changed(path="c"), r"^kustomize build failed: accumulating resources: .*x\.yaml.* no such file"),
         (changed(path="a", limits=Limits(objects=0, bytes=10)), "have more than 10 bytes"),
     ]:
         with pytest.raises(BuildError, match=message):
             await build_objects(tree, request, engines)
+
+
+@pytest.mark.parametrize("resource", ["x.yaml", "../x.yaml", "../../x.yaml", "/x.yaml", "../out", "in"])
+async def test_messages_are_the_same_wherever_the_tree_is(tmp_path: Path, engines: Engines, resource: str) -> None:
+    """The controller unpacks a source anew after each start; only a person at the tree wants to know where it is."""
+    messages = []
+    for place in ("one", "another/one"):
+        tree = write(tmp_path / place, {"b/kustomization.yaml": f"resources: ['{resource}']\n", "b/in/x": ""})
+        with pytest.raises(BuildError) as refused:
+            await build_objects(tree, changed(path="b"), engines)
+        messages.append(str(refused.value))
+    assert messages[0] == messages[1]
+    assert str(tmp_path) not in messages[0]
+    with pytest.raises(BuildError, match=rf"stat {tree}/nope:"):
+        await build_objects(tree, changed(path="nope", for_show=True), engines)
 
 
 async def test_one_tenants_bomb_does_not_hurt_the_others(tmp_path: Path) -> None:

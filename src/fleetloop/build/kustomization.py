@@ -100,8 +100,18 @@ async def build_with_files(tree: Path, request: BuildRequest, engines: Engines, 
     """The objects in kustomize's order, without owner labels. `tree` is not changed.
 
     With a cache and `request.source`, equal builds without decryption and remote bases are made once.
-    Raises BuildError in the contract's words (source-kustomize.md 8.2-8.6), EngineMissing.
+    Raises BuildError in the contract's words (source-kustomize.md 8.2-8.6), EngineMissing. Its paths begin at the tree, unless
+    a person who sees the tree is to read them.
     """
+    try:
+        return await _build(tree, request, engines, cache)
+    except BuildError as error:
+        if request.for_show:
+            raise
+        raise error.seen_from(tree) from error
+
+
+async def _build(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None) -> Built:
     if request.decryption_keys is None:
         built = await _plain(tree, request, engines, cache)
         objects = built.objects
