@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from tests.e2e.kustomize.conftest import Space, condition, is_ready
-from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, STUCK, TWO
+from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, OTHER, STUCK, TWO
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -45,7 +45,8 @@ async def test_one_without_the_label_waits_for_the_interval(space: Space) -> Non
     before = await space.ready(ref, ONE)
     await write_variables(space, "two")
     await write_variables(space, "three", "Secret", WATCHED)  # of the same name, and nobody names it
-    other = await space.kustomization("other")
+    await space.publish({"cm.yaml": OTHER}, ONE, "elsewhere")  # with the objects of `app` it would wake it by their change
+    other = await space.kustomization("other", sourceRef={"kind": "GitRepository", "name": "elsewhere"})
     await space.ready(other, ONE)
     assert (await space.kube.get(ref))["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
