@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fleetloop.git.address import GitUrl
-from fleetloop.git.checkout import CheckoutOptions, PushOptions, check_out, push_refs
+from fleetloop.git.checkout import BranchContent, CheckoutOptions, PushOptions, check_out, content_beyond, head_content, push_refs
 from fleetloop.git.commit import Commit
 from fleetloop.git.credentials import ANONYMOUS, Credentials, Proxy, SshAlgorithms, unlocked
 from fleetloop.git.errors import (
@@ -52,6 +52,7 @@ __all__ = [
     "WHOLE_TREE",
     "AuthenticationFailed",
     "BadSignature",
+    "BranchContent",
     "CheckoutOptions",
     "Commit",
     "Credentials",
@@ -87,8 +88,10 @@ __all__ = [
     "clone",
     "commit",
     "commit_all",
+    "content_beyond",
     "fetch",
     "generate_key",
+    "head_content",
     "is_signed_tag",
     "key_pair_of",
     "list_refs",

@@ -84,6 +84,52 @@ async def _narrow(run: Session, into: Path, directory: str) -> None:
         await run.read("sparse-checkout", "set", "--cone", "--stdin", cwd=into, stdin=f"{directory}\n".encode())
 
 
+@dataclass(frozen=True, slots=True)
+class BranchContent:
+    """What a branch has beyond another: the e-mail addresses of its commits' authors, and tree and parents of the last one."""
+
+    authors: frozenset[str]
+    last: bytes
+
+
+async def content_beyond(
+    url: GitUrl,
+    branch: str,
+    other: str,
+    credentials: Credentials = ANONYMOUS,
+    *,
+    timeout: float = 60.0,
+    git: Git = PLAIN_GIT,
+) -> BranchContent:
+    """Of two branches of the remote, from their commits alone; nothing when the first is part of the second.
+
+    Raises the errors of this package.
+    """
+    doing = f"unable to fetch '{url}'"
+    wanted, excluded = branch_reference(branch).ref, branch_reference(other).ref
+    async with within(timeout, doing), session(git, url, credentials) as bare:
+        run = bare.at(git_dir=bare.home / "repository.git", work_tree=bare.home)
+        await bare.read("init", "--quiet", "--bare", str(bare.home / "repository.git"))
+        options = ("--quiet", "--no-tags", f"--shallow-exclude={excluded}", "--filter=tree:0")
+        done = await run.run("fetch", *options, "--", str(url), f"+{wanted}:{TARGET}")
+        if done.status and "no commits selected" in done.stderr:
+            return BranchContent(frozenset(), b"")
+        if done.status:
+            raise translate(done.stderr, doing)
+        authors = (await run.read("log", "--format=%ae", TARGET)).decode(errors="replace").splitlines()
+        return BranchContent(frozenset(authors), _content_of(await run.read("cat-file", "commit", TARGET)))
+
+
+async def head_content(tree: Path, *, git: Git = PLAIN_GIT) -> bytes:
+    """Tree and parents of the current commit, to compare with `BranchContent.last`."""
+    async with session(git) as run:
+        return _content_of(await run.read("cat-file", "commit", "HEAD", cwd=tree))
+
+
+def _content_of(raw: bytes) -> bytes:
+    return raw.partition(b"\nauthor ")[0]
+
+
 async def push_refs(
     tree: Path,
     url: GitUrl,

@@ -2,10 +2,13 @@
 
 import asyncio
 import base64
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from fleetloop.kube import Kube, Manifest, ObjectRef
 from tests.kit.controller import Controller
@@ -35,6 +38,11 @@ class Tenant:
     @property
     def url(self) -> str:
         return self.world.forge.clone_url("acme", self.name)
+
+    def http(self) -> aiohttp.ClientSession:
+        """That trusts the forge."""
+        context = ssl.create_default_context(cafile=str(self.world.forge.ca_file))
+        return aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context))
 
     async def push(self, files: dict[str, str], branch: str = "main") -> str:
         folder = self.world.folder / f"work-{self.name}-{branch}"
@@ -84,8 +92,9 @@ class Tenant:
 
     async def automation(self, name: str = "update", **spec: Any) -> "Automation":
         git = {"commit": {"author": AUTHOR}} | spec.pop("git", {})
+        metadata = {"annotations": spec.pop("annotations", {})}
         spec = {"interval": "1h", "sourceRef": {"kind": "GitRepository", "name": "app"}, "git": git} | spec
-        ref = await self.apply(IMAGES, "ImageUpdateAutomation", name, spec=spec)
+        ref = await self.apply(IMAGES, "ImageUpdateAutomation", name, spec=spec, metadata=metadata)
         return Automation(self.world.kube, ref)
 
     async def until_event(self, wanted: Callable[[Manifest], bool]) -> Manifest:

@@ -21,7 +21,7 @@ async def updates(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
     async with running_forge(folder / "forge") as forge, Kube(cluster.connection) as kube:
         await forge.admin.create_user("ada")
         await forge.admin.create_org("acme", owners=["ada"])
-        token = await forge.admin.create_token("ada", {"contents": "write"}, "acme")
+        token = await forge.admin.create_token("ada", {"contents": "write", "pull_requests": "write"}, "acme")
         for kind in KINDS:
             if kind.group.startswith("image.") or kind.kind == "GitRepository":
                 await kube.apply(crd_of(kind))

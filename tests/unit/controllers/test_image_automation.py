@@ -26,7 +26,8 @@ APP = ImageRef(name="x", tag="2")
 
 def automation(**spec: Any) -> ImageUpdateAutomation:
     spec = {"interval": "1m", "sourceRef": {"kind": "GitRepository", "name": "app"}} | spec
-    return made(ImageUpdateAutomation, spec=spec)
+    found: ImageUpdateAutomation = made(ImageUpdateAutomation, spec=spec)
+    return found
 
 
 def made(struct: Any, **fields: Any) -> Any:

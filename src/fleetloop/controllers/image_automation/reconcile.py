@@ -26,6 +26,7 @@ from fleetloop.controllers.image_automation.branches import Branches, branches_o
 from fleetloop.controllers.image_automation.commit_message import Render, message_of
 from fleetloop.controllers.image_automation.failures import AccessDenied, GitOperationFailed, SourceManagerFailed
 from fleetloop.controllers.image_automation.files import Update, update
+from fleetloop.controllers.image_automation.proposals import Proposal, proposal_of
 from fleetloop.controllers.image_automation.remote import Head, Remote, SelectVersions, remote_of
 from fleetloop.controllers.image_automation.selection import selected
 from fleetloop.controllers.image_automation.settings import (
@@ -105,14 +106,41 @@ class AutomationPass:
         if self._is_current(branches, images, base):
             self._report.event("Trace", reasons.SUCCEEDED, "no change since last reconciliation")
             return self._done()
-        pushed = await self._update(remote, branches, images, base, push_at)
+        proposal = proposal_of(automation, branches, remote)
+        start = await self._start(branches, base, push_at, proposal)
+        pushed = await self._update(remote, branches, images, start, push_at)
         draft.observed_policies = images
         draft.observed_source_revision = pushed.revision if pushed and not branches.switches else base.revision
-        if pushed is None:
+        if pushed is None or not pushed.is_news:
             self._report.event("Trace", reasons.SUCCEEDED, UP_TO_DATE)
-            return self._done()
-        draft.last_push_commit, draft.last_push_time = pushed.sha, tools.now().replace(microsecond=0)
-        return self._done(_told(pushed, branches))
+        else:
+            draft.last_push_commit, draft.last_push_time = pushed.sha, tools.now().replace(microsecond=0)
+        if proposal:
+            await self._propose(proposal, pushed, start)
+        return self._done(_told(pushed, branches) if pushed and pushed.is_news else "")
+
+    async def _start(self, branches: Branches, base: Head, push_at: str, proposal: Proposal | None) -> "Start":
+        """HN19: a push branch that is there is built upon, but for one that is ours alone."""
+        own = Start(base)
+        if not branches.switches or not push_at:
+            return own
+        theirs = Start(Head(branches.push, push_at))
+        if proposal is None:
+            return theirs if self._tools.settings.gate(ALL_BRANCHES) else own
+        beyond, spec = await proposal.beyond(), self._automation.spec.git
+        return theirs if spec and beyond.authors - {spec.commit.author.email} else Start(base, beyond.last)
+
+    async def _propose(self, proposal: Proposal, pushed: "Pushed | None", start: "Start") -> None:
+        """A pull request for what is on the branch; none when the checkout branch has it all."""
+        if pushed:
+            happened = await proposal.keep(pushed.sha, pushed.message)
+        elif start.head.reference.shown == proposal.request.base:
+            happened = await proposal.close()
+        else:
+            return
+        if happened:
+            logger().info(f"pull request {happened}")
+            self._report.event("Normal", reasons.SUCCEEDED, f"pull request {happened}")
 
     def _is_current(self, branches: Branches, images: dict[str, ImageRef], base: Head) -> bool:
         """Whether neither policies nor repository nor spec have changed since the last success."""
@@ -126,18 +154,15 @@ class AutomationPass:
         )
 
     async def _update(
-        self, remote: Remote, branches: Branches, images: dict[str, ImageRef], base: Head, push_at: str
+        self, remote: Remote, branches: Branches, images: dict[str, ImageRef], start: "Start", push_at: str
     ) -> "Pushed | None":
         """None when there was nothing to push."""
         tools, automation = self._tools, self._automation
         spec = automation.spec.git
         assert spec is not None  # branches_of has seen it
         signer = await signer_of(tools.kube, automation)
-        start = base
-        if branches.switches and push_at and tools.settings.gate(ALL_BRANCHES):
-            start = Head(branches.push, push_at)  # HN19: as it is there
         async with _work_folder() as tree:
-            await remote.check_out(start, tree, branches.push.shown, self._checkout_options())
+            await remote.check_out(start.head, tree, branches.push.shown, self._checkout_options())
             changes = await self._set_images(tree, images)
             if not changes.changes:
                 return None
@@ -149,6 +174,8 @@ class AutomationPass:
                 raise GitOperationFailed(f"failed to update source: {error}") from error
             if sha is None:
                 return None
+            if start.pushed and await git.head_content(tree, git=tools.program) == start.pushed:
+                return Pushed(branches.push, push_at, message, is_news=False)
             await self._push(remote, branches, tree, push_at)
         return Pushed(branches.push, sha, message)
 
@@ -206,12 +233,21 @@ class AutomationPass:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What updates are made on. `pushed`: tree and parents of what the push branch, made anew, has now."""
+
+    head: Head
+    pushed: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Pushed:
-    """A commit on its branch."""
+    """A commit on its branch. Not `is_news`: it was there already."""
 
     branch: git.Reference
     sha: str
     message: str
+    is_news: bool = True
 
     @property
     def revision(self) -> str:
