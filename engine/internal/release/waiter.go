@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"helm.sh/helm/v4/pkg/kube"
@@ -32,13 +33,19 @@ type Object struct {
 	Fleeting   bool   `json:"fleeting"`
 }
 
-// waitingClient is Helm's client with our waiter, and without the request by which Helm sees whether the server is there.
+// waitingClient is Helm's client with our waiter, and without requests that only look whether the server is there, and what it can.
 type waitingClient struct {
 	*kube.Client
 	ctx context.Context
 }
 
 func (c waitingClient) IsReachable() error { return nil }
+
+// Build leaves it to the API server to validate fields, which it is told to do with each write. Helm would first read all schemas, to
+// see whether the server can: most of the time of an upgrade.
+func (c waitingClient) Build(reader io.Reader, _ bool) (kube.ResourceList, error) {
+	return c.Client.Build(reader, false)
+}
 
 func (c waitingClient) GetWaiter(strategy kube.WaitStrategy) (kube.Waiter, error) {
 	return waiter{c.ctx, strategy == kube.HookOnlyStrategy}, nil
