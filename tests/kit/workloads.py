@@ -41,7 +41,7 @@ def is_available(manifest: Manifest) -> bool:
     """A Deployment of the present generation with all its replicas available."""
     status = manifest.get("status") or {}
     seen = status.get("observedGeneration") == manifest["metadata"]["generation"]
-    return seen and status.get("availableReplicas") == manifest["spec"]["replicas"] == status.get("updatedReplicas")
+    return bool(seen and status.get("availableReplicas") == manifest["spec"]["replicas"] == status.get("updatedReplicas"))
 
 
 def job_ended(manifest: Manifest) -> bool:

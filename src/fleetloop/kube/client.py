@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -140,7 +140,7 @@ class Kube:
         label_selector: str = "",
         field_selector: str = "",
         resource_version: str = "",
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """One stream until the server ends it; bookmarks included. Raises Expired when the version is too old."""
         resource = await self.resource_for(api_version, kind)
         params = _selectors(label_selector, field_selector) | {"watch": "true", "allowWatchBookmarks": "true"}

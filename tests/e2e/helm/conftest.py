@@ -128,7 +128,7 @@ class Space:
             async with asyncio.timeout(DEADLINE):
                 while True:
                     watch = self.kube.watch(ref.api_version, ref.kind, ref.namespace, field_selector=selector)
-                    async with aclosing(watch) as events:  # type: ignore[type-var]
+                    async with aclosing(watch) as events:
                         async for event in events:
                             if event.type in {"ADDED", "MODIFIED"}:
                                 last = event.object

@@ -162,7 +162,7 @@ async def test_values_files_make_a_package_of_their_own_sk16(tenant: Tenant, cha
     """SK16: the generation is the build metadata."""
     charts.add("1.0.0")
     await apply(tenant, "HelmRepository", "repo", url=charts.url)
-    files = {"valuesFiles": ["values.yaml", "none.yaml"], "ignoreMissingValuesFiles": True}
+    files: dict[str, Any] = {"valuesFiles": ["values.yaml", "none.yaml"], "ignoreMissingValuesFiles": True}
     ref = await apply(tenant, "HelmChart", "web", **of_repository(**files))
     obj = await until(tenant, ref, ready("True"))
     assert obj["status"]["artifact"]["revision"] == "1.0.0+1"

@@ -1,14 +1,14 @@
 """One forge API, served in this process, and a client of ours that speaks to it."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from fleetloop.forge import Forge, ForgeHttp, Http
 from fleetloop.forge.hosts import Site
@@ -57,7 +57,7 @@ async def serving(dialect: Dialect, token: str = TOKEN) -> AsyncIterator[Served]
             yield Served(dialect, state, client, http)
 
 
-def _guard(dialect: Dialect) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+def _guard(dialect: Dialect) -> Middleware:
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         state, raw = request.app[STATE], await request.read()

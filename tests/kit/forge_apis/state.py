@@ -38,7 +38,7 @@ class Hosted:
     mine: str = "admin"
     keys: list[HostedKey] = field(default_factory=list)
     tokens: list[HostedToken] = field(default_factory=list)
-    grants: dict[str, Any] = field(default_factory=dict)
+    grants: dict[Any, Any] = field(default_factory=dict)
     statuses: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     created_with: dict[str, Any] = field(default_factory=dict)
 

@@ -163,12 +163,14 @@ def test_the_fingerprint_leaves_ignored_places_out_and_who_wrote_only_them() -> 
 
 
 def test_places_in_managed_fields() -> None:
-    fields = {"f:spec": {"f:containers": {'k:{"name":"b"}': {".": {}, "f:name": {}, "f:image": {}}}, "f:replicas": {}}}
+    fields: dict[str, Any] = {
+        "f:spec": {"f:containers": {'k:{"name":"b"}': {".": {}, "f:name": {}, "f:image": {}}}, "f:replicas": {}}
+    }
     found = deployment()
     assert left_of({"fieldsV1": fields}, found, [IMAGE])["f:spec"]["f:containers"] == {'k:{"name":"b"}': {".": {}, "f:name": {}}}
     assert field_names(fields) == ["spec.containers[name=b].name", "spec.containers[name=b].image", "spec.replicas"]
-    only = {"f:spec": {"f:containers": {'k:{"name":"b"}': {".": {}, "f:image": {}}}}}
+    only: dict[str, Any] = {"f:spec": {"f:containers": {'k:{"name":"b"}': {".": {}, "f:image": {}}}}}
     assert left_of({"fieldsV1": only}, found, [IMAGE]) == {}
-    finalizers = {"f:metadata": {"f:finalizers": {'v:"x"': {}}}}
+    finalizers: dict[str, Any] = {"f:metadata": {"f:finalizers": {'v:"x"': {}}}}
     assert left_of({"fieldsV1": finalizers}, {"metadata": {"finalizers": ["x"]}}, [("metadata", "finalizers", "0")]) == {}
     assert field_names(finalizers) == ['metadata.finalizers["x"]']

@@ -59,7 +59,10 @@ def test_what_changes_by_itself_is_not_in_the_fingerprint(path: str, value: Any)
 
 def test_nor_what_is_annotated_together_with_status() -> None:
     live = changed("metadata.annotations", {"deployment.kubernetes.io/revision": "2"})
-    fields = {"f:metadata": {"f:annotations": {".": {}, "f:deployment.kubernetes.io/revision": {}}}, "f:status": {}}
+    fields: dict[str, Any] = {
+        "f:metadata": {"f:annotations": {".": {}, "f:deployment.kubernetes.io/revision": {}}},
+        "f:status": {},
+    }
     live["metadata"]["managedFields"][1]["fieldsV1"] = fields
     assert fingerprint_of(live) == fingerprint_of(LIVE)
     live["metadata"]["annotations"]["other"] = "1"

@@ -85,7 +85,7 @@ def test_marks_of_other_tools_go_even_alone_unless_git_has_them() -> None:
 
 def test_a_restart_by_kubectl_is_not_undone() -> None:
     """Flux takes the annotation over and removes it, which starts the pods once more."""
-    annotation = {"f:annotations": {".": {}, "f:kubectl.kubernetes.io/restartedAt": {}}}
+    annotation: dict[str, Any] = {"f:annotations": {".": {}, "f:kubectl.kubernetes.io/restartedAt": {}}}
     restart = entry("kubectl-rollout", "Update", {"f:spec": {"f:template": {"f:metadata": annotation}}})
     found = live(entry(OURS, "Apply", {}), restart)
     found["spec"] = {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "now"}}}}

@@ -21,10 +21,10 @@ def theirs(manager: str, fields: dict[str, Any], time: str = "t2", subresource: 
     return {"manager": manager, "operation": "Update", "time": time, "fieldsV1": fields, "subresource": subresource}
 
 
-BOTH = {"f:data": {"f:a": {}, "f:b": {}}}
-ONE = {"f:data": {"f:b": {}}}
-TAKEN = {"f:data": {"f:a": {}}}
-REPLICAS = {"f:spec": {"f:replicas": {}}}
+BOTH: dict[str, Any] = {"f:data": {"f:a": {}, "f:b": {}}}
+ONE: dict[str, Any] = {"f:data": {"f:b": {}}}
+TAKEN: dict[str, Any] = {"f:data": {"f:a": {}}}
+REPLICAS: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
 
 
 def test_who_took_a_field_of_ours_is_named_with_what_it_wrote() -> None:
@@ -52,7 +52,9 @@ def test_what_the_next_apply_takes_over_is_a_foreign_write_even_beside_our_field
     for manager in ("kubectl-edit", "old-tool"):
         added = theirs(manager, {"f:data": {"f:new": {}}})
         assert read(ours(BOTH), added).writers_since(read(ours(BOTH))) == {manager: ("data.new",)}
-    restart = {"f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}}}}
+    restart: dict[str, Any] = {
+        "f:spec": {"f:template": {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}}}
+    }
     found = {
         "metadata": {"managedFields": [ours(BOTH), theirs("kubectl-rollout", restart)]},
         "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "now"}}}},

@@ -73,7 +73,7 @@ async def judged(manifest: dict[str, Any], answers: dict[str, bool | str]) -> He
 
     judge = RuleJudge(evaluate, told.set_result)
     target = Target(WIDGET, rules=RULES)
-    live = LiveObject("team", "w", 7, 2, Health("Current"), frozenset(), content=orjson.dumps(manifest))
+    live = LiveObject("team", "w", 7, 2, Health("Current"), content=orjson.dumps(manifest))
     assert judge.health(target, live).status == "InProgress"
     running = asyncio.ensure_future(judge.run())
     assert await asyncio.wait_for(told, 5) == target
