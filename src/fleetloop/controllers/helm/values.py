@@ -7,7 +7,7 @@ from fleetloop.api.helm import HelmRelease, ValuesReference
 from fleetloop.controllers.helm.engine import HelmFailed, ask
 from fleetloop.controllers.helm.failures import ValuesError
 from fleetloop.engine import Engines
-from fleetloop.kube.errors import ApiError, NotFound
+from fleetloop.kube.errors import ApiError, NotFound, ServerFailed
 from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.runtime.config_watches import Reader
 
@@ -61,6 +61,8 @@ async def _read(release: HelmRelease, reference: ValuesReference, kube: Reader) 
         if reference.optional:
             return None
         raise _failure(release, reference, error.message) from error
+    except ServerFailed:
+        raise  # it says nothing about the values
     except ApiError as error:
         raise _failure(release, reference, error.message) from error
 

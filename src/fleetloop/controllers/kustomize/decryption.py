@@ -32,7 +32,7 @@ from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.steps import data_of
 from fleetloop.controllers.kustomize.token_requests import ServiceAccount, own_account, request_token
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, BadConnection, Unreachable
+from fleetloop.kube.errors import ApiError, BadConnection, ServerFailed, Unreachable
 from fleetloop.kube.objects import ObjectRef, annotations_of
 from fleetloop.runtime.config_watches import Reader
 
@@ -95,6 +95,8 @@ class DecryptionAccess:
         ref = ObjectRef("v1", "Secret", namespace, name)
         try:
             return data_of(await self.reader.get(ref))
+        except ServerFailed:
+            raise  # it says nothing about the Secret
         except ApiError as error:
             raise BuildFailed(f"error decrypting sources: decryption secret '{namespace}/{name}': {error.message}") from error
 
