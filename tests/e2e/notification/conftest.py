@@ -122,7 +122,7 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path, flags: tuple[s
 
 async def define(kube: Kube) -> None:
     """The kinds of these tests; a kind that was just defined shows in discovery a moment later."""
-    wanted = [kind for kind in KINDS if kind.group == GROUP or kind.kind in ("GitRepository", "Kustomization")]
+    wanted = [kind for kind in KINDS if kind.group == GROUP or kind.group.startswith(("source.", "kustomize."))]
     for kind in wanted:
         await kube.apply(crd_of(kind))
     async with asyncio.timeout(DEADLINE):

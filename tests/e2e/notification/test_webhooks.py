@@ -171,7 +171,7 @@ async def test_hn15_the_path_and_its_match(served: World) -> None:
 async def test_hn16_api_versions_and_wildcards(served: World) -> None:
     """A kind that needs an apiVersion, a wildcard without labels: the others are asked nevertheless."""
     app, one, two = [await repository(served, name, team=team) for name, team in (("app", "x"), ("one", "a"), ("two", "a"))]
-    resources = [
+    resources: list[dict[str, Any]] = [
         {"kind": "Kustomization", "name": "app"},
         {"kind": "GitRepository", "name": "*"},
         {"kind": "GitRepository", "name": "gone"},

@@ -55,8 +55,16 @@ class Dispatcher:
     _open: dict[str, int] = field(default_factory=dict)  # deliveries of an event that are not settled
 
     async def dispatch(self, kept: Kept) -> None:
-        """Puts it into the lanes of its providers; an event for nobody ends here."""
-        event = event_of(kept.raw)
+        """Puts it into the lanes of its providers; an event for nobody ends here, and so does one that meets a bug: it must not
+        end the others, nor come again at each start."""
+        try:
+            await self._dispatch(kept, event_of(kept.raw))
+        except Exception:
+            logger().exception("dispatch ended by a bug")
+            self._open[kept.id] = 0
+            await self._settled(kept, "")
+
+    async def _dispatch(self, kept: Kept, event: Event) -> None:
         labels = _LiveLabels(self.kube, event)
         notes: list[tuple[Alert, Provider]] = []
         for alert in self.alerts():

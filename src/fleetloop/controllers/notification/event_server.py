@@ -17,7 +17,6 @@ from fleetloop.api.event import Event, event_of
 from fleetloop.controllers.notification.deduplication import Recent, key_of
 from fleetloop.controllers.notification.event_metadata import cleaned, without_token
 from fleetloop.controllers.notification.journal import Journal, Kept
-from fleetloop.controllers.notification.payload import event_json
 from fleetloop.runtime.log import logger
 
 LARGEST_BODY = 3 << 20  # bytes
@@ -44,7 +43,8 @@ class Intake:
         if len(self.journal) >= MOST_WAITING or self.journal.size >= MOST_BYTES:
             raise Full
         self.recent.remember(key, now)  # HN12: before anybody is asked who wants it
-        kept = Kept(key, now, event_json(msgspec.structs.replace(event, metadata=without_token(event, metadata))))
+        fresh = msgspec.structs.replace(event, metadata=without_token(event, metadata))
+        kept = Kept(key, now, msgspec.json.encode(fresh))
         try:
             await asyncio.to_thread(self.journal.add, kept)
         except OSError as error:  # delivered by this process then, or not at all
