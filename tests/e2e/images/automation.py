@@ -3,7 +3,8 @@
 import asyncio
 import base64
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,20 @@ class World:
     controller: Controller
     token: str
     folder: Path
+
+    @asynccontextmanager
+    async def controller_with(self, *flags: str) -> AsyncIterator[None]:
+        """For a while."""
+        controller, usual = self.controller, self.controller.flags
+        await controller.stop()
+        controller.flags = flags
+        await controller.start()
+        try:
+            yield
+        finally:
+            await controller.stop()
+            controller.flags = usual
+            await controller.start()
 
 
 @dataclass(frozen=True)

@@ -213,3 +213,23 @@ def signing(type: str) -> Iterator[tuple[dict[str, str], list[str]]]:
             program.write_text(f'#!/bin/sh\nexec gpg --homedir {key.home} "$@"\n')
             program.chmod(0o700)
             yield {"git.asc": key.ring}, [f"gpg.program={program}"]
+
+
+async def test_hn19_without_all_branches_the_push_branch_is_made_anew(tenant: Tenant) -> None:
+    """And: a sparse checkout changes nothing, references to other namespaces are refused."""
+    gates = "--feature-gates=GitAllBranchReferences=false,GitSparseCheckout=true"
+    async with tenant.world.controller_with(gates, "--no-cross-namespace-refs=true"):
+        await tenant.push({"apps/app.yaml": deployment(tenant), "other/app.yaml": deployment(tenant)})
+        policy = await tenant.policy("app", "example.com/app:1.0.1")
+        update = {"strategy": "Setters", "path": "./apps"}
+        automation = await tenant.automation(git={"push": {"branch": "updates"}}, update=update)
+        await automation.until(lambda obj: "lastPushCommit" in obj["status"])
+        main = await tenant.push({"README.md": "main moves on\n"})
+        await tenant.select(policy, "example.com/app:1.0.2")
+        await automation.until(lambda obj: obj["status"]["observedPolicies"]["app"]["tag"] == "1.0.2")
+        assert (await tenant.log("updates", "%H"))[1] == main
+        assert b"app:1.0.2" in await tenant.content("apps/app.yaml", "updates")
+        assert b"app:1.0.0" in await tenant.content("other/app.yaml", "updates")
+        source = {"kind": "GitRepository", "name": "app", "namespace": "elsewhere"}
+        found = await (await tenant.automation("foreign", sourceRef=source)).until(ready("False", "AccessDenied"))
+        assert condition(found, "Stalled")["status"] == "True"

@@ -100,7 +100,7 @@ class AutomationPass:
         tools, automation, draft = self._tools, self._automation, self._draft
         source = await self._source()
         branches = branches_of(automation, source)
-        images = selected(await tools.policies.all(), automation)
+        images = selected(await self._policies(), automation)
         remote = await remote_of(source, tools.access, tools.program, tools.select_versions)
         remote, base, push_at = await remote.heads(branches.checkout, branches.push)
         if self._is_current(branches, images, base):
@@ -142,6 +142,13 @@ class AutomationPass:
             logger().info(f"pull request {happened}")
             self._report.event("Normal", reasons.SUCCEEDED, f"pull request {happened}")
 
+    async def _policies(self) -> Sequence[ImagePolicy]:
+        """Raises SourceManagerFailed."""
+        try:
+            return await self._tools.policies.all()
+        except TimeoutError as error:
+            raise SourceManagerFailed("the image policies could not be listed yet") from error
+
     def _is_current(self, branches: Branches, images: dict[str, ImageRef], base: Head) -> bool:
         """Whether neither policies nor repository nor spec have changed since the last success."""
         draft = self._draft
@@ -169,7 +176,10 @@ class AutomationPass:
             try:
                 message = await message_of(automation, changes.changes, tools.render)
                 author = git.Person(spec.commit.author.name, spec.commit.author.email)
-                sha = await git.commit_all(tree, message, author, signer, git=tools.program)
+                async with asyncio.timeout(remote.timeout):
+                    sha = await git.commit_all(tree, message, author, signer, git=tools.program)
+            except TimeoutError as error:
+                raise GitOperationFailed(f"failed to update source: no commit within {remote.timeout:g}s") from error
             except (ValueError, git.GitError) as error:
                 raise GitOperationFailed(f"failed to update source: {error}") from error
             if sha is None:

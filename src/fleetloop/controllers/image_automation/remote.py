@@ -4,7 +4,8 @@ Every failure names what was being done: "failed to checkout source" or "failed 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -52,23 +53,18 @@ class Remote:
 
         Raises GitOperationFailed.
         """
-        try:
-            return await self._heads(ref, push)
-        except git.Redirected as error:
+        with _doing("checkout"):
             try:
-                async with asyncio.timeout(self.timeout):
-                    moved = await git.moved_to(self.url, self.credentials, git=self.program)
-            except (git.GitError, TimeoutError):
-                moved = None
-            if moved is None:
-                raise _checkout_failed(error) from error
-            return await replace(self, url=moved).heads(ref, push)
-        except git.GitError as error:
-            raise _checkout_failed(error) from error
+                return await self._heads(ref, push)
+            except git.Redirected:
+                moved = await self._moved()
+                if moved is None:
+                    raise
+                return await moved._heads(ref, push)
 
     async def check_out(self, head: Head, into: Path, branch: str, options: git.CheckoutOptions) -> git.Commit:
         """Raises GitOperationFailed."""
-        try:
+        with _doing("checkout"):
             return await git.check_out(
                 self.url,
                 head.reference,
@@ -79,17 +75,22 @@ class Remote:
                 timeout=self.timeout,
                 git=self.program,
             )
-        except git.GitError as error:
-            raise _checkout_failed(error) from error
 
     async def push(self, tree: Path, refspec: str, options: git.PushOptions) -> None:
         """Raises GitOperationFailed."""
-        try:
+        with _doing("update"):
             await git.push_refs(
                 tree, self.url, [refspec], self.credentials, options=options, timeout=self.timeout, git=self.program
             )
-        except git.GitError as error:
-            raise GitOperationFailed(f"failed to update source: {error}") from error
+
+    async def _moved(self) -> Self | None:
+        """Renamed on its own server."""
+        try:
+            async with asyncio.timeout(self.timeout):
+                moved = await git.moved_to(self.url, self.credentials, git=self.program)
+        except TimeoutError:
+            raise git.GitTimeout(f"unable to list remote for '{self.url}': no answer within {self.timeout:g}s") from None
+        return replace(self, url=moved) if moved else None
 
     async def _heads(self, ref: GitReference, push: git.Reference) -> tuple[Self, Head, str]:
         wanted = _named(ref)
@@ -123,8 +124,13 @@ def _named(ref: GitReference) -> git.Reference | None:
     return None if ref.semver else git.branch(ref.branch or "master")
 
 
-def _checkout_failed(error: git.GitError) -> GitOperationFailed:
-    return GitOperationFailed(f"failed to checkout source: {error}")
+@contextmanager
+def _doing(what: str) -> Iterator[None]:
+    """`what`: checkout or update."""
+    try:
+        yield
+    except git.GitError as error:
+        raise GitOperationFailed(f"failed to {what} source: {error}") from error
 
 
 async def remote_of(source: GitRepository, access: GitAccess, program: git.Git, select_versions: SelectVersions) -> Remote:

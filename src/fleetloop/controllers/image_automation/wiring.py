@@ -16,7 +16,7 @@ from fleetloop.auth import TokenCache
 from fleetloop.controllers.image_automation.reconcile import ImageUpdateAutomationReconciler
 from fleetloop.controllers.image_automation.settings import AutomationSettings
 from fleetloop.controllers.image_automation.watched import Watched
-from fleetloop.engine import EngineError, EngineGone, Engines, EngineTimeout, Family
+from fleetloop.engine import EngineError, EngineGone, EngineMissing, Engines, EngineTimeout, Family
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.process import Tools, loop_settings
@@ -88,12 +88,12 @@ class Wiring:
         return [str(version) for version in found["matches"]]
 
     async def _render(self, arguments: dict[str, Any]) -> str:
-        found = await self._ask(Family.HELM, "message.render", arguments)
+        found = await self._ask(Family.HELM, "message.render", arguments, owner=arguments["object"]["namespace"])
         return str(found["text"])
 
-    async def _ask(self, family: Family, verb: str, arguments: dict[str, Any]) -> Any:
-        """Raises ValueError."""
+    async def _ask(self, family: Family, verb: str, arguments: dict[str, Any], owner: str = "") -> Any:
+        """`owner`: whose templates they are, so that one's bombs are not another's. Raises ValueError."""
         try:
-            return await self._engines.call_surely(family, verb, _ENGINE_TIMEOUT, **arguments)
-        except (EngineError, EngineTimeout, EngineGone) as error:
+            return await self._engines.call_surely(family, verb, _ENGINE_TIMEOUT, owner, **arguments)
+        except (EngineError, EngineTimeout, EngineGone, EngineMissing) as error:
             raise ValueError(str(error)) from error
