@@ -18,6 +18,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests.kit.cloud_registries import add_registries
 from tests.kit.managed_clusters import add_managed_clusters
 from tests.kit.tls import Authority
 
@@ -45,6 +46,8 @@ class Clouds:
         """For a process that is to find these services instead of the real ones."""
         return {
             "AWS_ENDPOINT_URL_STS": self.url + "/aws",
+            "AWS_ENDPOINT_URL_ECR": self.url + "/ecr",
+            "AWS_ENDPOINT_URL_ECR_PUBLIC": self.url + "/ecr-public",
             "AWS_CA_BUNDLE": str(self.ca_file),
             "AWS_REGION": "eu-west-1",
             "AWS_CONFIG_FILE": "/dev/null",
@@ -81,6 +84,7 @@ async def running_clouds(folder: Path) -> AsyncIterator[Clouds]:
     app.router.add_get("/api/v3/{kind}/{owner}/installation", github.installation)
     app.router.add_post("/api/v3/app/installations/{id}/access_tokens", github.token)
     add_managed_clusters(app)
+    add_registries(app)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:

@@ -8,10 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/Masterminds/semver/v3"
 	"helm.sh/helm/v4/pkg/chart/common"
+	"helm.sh/helm/v4/pkg/chart/loader/archive"
 	chart "helm.sh/helm/v4/pkg/chart/v2"
 	"helm.sh/helm/v4/pkg/chart/v2/loader"
 	"helm.sh/helm/v4/pkg/chart/v2/util"
@@ -22,15 +24,32 @@ const valuesName = "values.yaml"
 
 // Source is a chart on disk: a folder or a package, at Path inside Root, which nothing leads out of.
 type Source struct {
-	Root string `json:"root"`
-	Path string `json:"path"`
+	Root   string `json:"root"`
+	Path   string `json:"path"`
+	Limits Limits `json:"limits"`
 }
 
+// Limits of a chart in bytes, 0 for Helm's own: of a package or all files of a folder, and of one file.
+type Limits struct {
+	Chart int64 `json:"chart"`
+	File  int64 `json:"file"`
+}
+
+var limitFiles sync.Once // whoever calls has one setting; Helm keeps its limit in a variable
+
 func (s Source) load() (loaded *chart.Chart, isFolder bool, err error) {
+	limitFiles.Do(func() {
+		if s.Limits.File > 0 {
+			archive.MaxDecompressedFileSize = s.Limits.File
+		}
+	})
 	place := filepath.Join(s.Root, filepath.Join("/", s.Path))
 	found, err := os.Lstat(place)
 	if err != nil {
 		return nil, false, fmt.Errorf("no chart at '%s'", s.Path)
+	}
+	if err := s.check(place, found); err != nil {
+		return nil, found.IsDir(), err
 	}
 	if found.IsDir() {
 		loaded, err = loader.LoadDir(place)
@@ -41,6 +60,37 @@ func (s Source) load() (loaded *chart.Chart, isFolder bool, err error) {
 		return nil, found.IsDir(), err
 	}
 	return loaded, found.IsDir(), loaded.Validate()
+}
+
+// check refuses what Helm's loader would follow out of the root, and what is too large to be looked at.
+func (s Source) check(place string, found fs.FileInfo) error {
+	size := found.Size()
+	if found.IsDir() {
+		size = 0
+		err := filepath.WalkDir(place, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := entry.Info()
+			if err != nil {
+				return err
+			}
+			if !info.IsDir() && !info.Mode().IsRegular() {
+				return fmt.Errorf("'%s' is no regular file", entry.Name())
+			}
+			size += info.Size()
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("cannot load chart at '%s': %w", s.Path, err)
+		}
+	} else if !found.Mode().IsRegular() {
+		return fmt.Errorf("'%s' is no regular file", s.Path)
+	}
+	if s.Limits.Chart > 0 && size > s.Limits.Chart {
+		return fmt.Errorf("size of chart at '%s' (%d) exceeds the limit of %d bytes", s.Path, size, s.Limits.Chart)
+	}
+	return nil
 }
 
 // InspectArgs are the arguments of the verb charts.inspect.
@@ -92,12 +142,34 @@ func Inspect(_ context.Context, args InspectArgs) (InspectResult, error) {
 // BuildArgs are the arguments of the verb charts.build.
 type BuildArgs struct {
 	Source        Source   `json:"source"`
-	Dependencies  []Source `json:"dependencies"` // added to those it carries
+	Dependencies  []Wanted `json:"dependencies"` // added to those it carries
 	ValuesFiles   []string `json:"valuesFiles"`  // merged in this order, in place of the chart's own values
 	ValuesRoot    string   `json:"valuesRoot"`   // where they are; "": inside the chart
 	IgnoreMissing bool     `json:"ignoreMissing"`
 	Metadata      string   `json:"metadata"` // the version's build metadata; "": as it is
 	Into          string   `json:"into"`     // a folder
+}
+
+// Wanted is where a dependency is, and the range that its version must be in.
+type Wanted struct {
+	Source
+	Version string `json:"version"`
+}
+
+func (w Wanted) load() (*chart.Chart, error) {
+	loaded, _, err := w.Source.load()
+	if err != nil || w.Version == "" {
+		return loaded, err
+	}
+	wanted, err := semver.NewConstraint(w.Version)
+	if err != nil {
+		return nil, fmt.Errorf("dependency '%s': invalid version range '%s'", loaded.Name(), w.Version)
+	}
+	version, err := semver.NewVersion(loaded.Metadata.Version)
+	if err != nil || !wanted.Check(version) {
+		return nil, fmt.Errorf("dependency '%s' has version '%s', not in '%s'", loaded.Name(), loaded.Metadata.Version, w.Version)
+	}
+	return loaded, nil
 }
 
 // BuildResult is the package that was made.
@@ -132,8 +204,8 @@ func Build(_ context.Context, args BuildArgs) (BuildResult, error) {
 	if err != nil {
 		return refused("values", err)
 	}
-	for _, source := range args.Dependencies {
-		dependency, _, err := source.load()
+	for _, wanted := range args.Dependencies {
+		dependency, err := wanted.load()
 		if err != nil {
 			return refused("dependencies", err)
 		}

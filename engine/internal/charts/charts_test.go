@@ -87,7 +87,7 @@ func chartFolder(t *testing.T, extra map[string]string) string {
 // SK16: the build metadata of the version is replaced, and values files replace the chart's values as a whole.
 func TestBuild(t *testing.T) {
 	root := chartFolder(t, nil)
-	source := Source{root, "charts/web"}
+	source := Source{Root: root, Path: "charts/web"}
 	seen, err := Inspect(context.Background(), InspectArgs{source})
 	if err != nil || len(seen.Missing) != 1 || seen.Missing[0].Repository != "https://x.example" || !seen.IsFolder {
 		t.Fatalf("%+v %v", seen, err)
@@ -103,7 +103,7 @@ func TestBuild(t *testing.T) {
 		}
 		content, _ := os.ReadFile(made.Path)
 		digests = append(digests, string(content))
-		packed, _, err := Source{filepath.Dir(made.Path), filepath.Base(made.Path)}.load()
+		packed, _, err := Source{Root: filepath.Dir(made.Path), Path: filepath.Base(made.Path)}.load()
 		if err != nil || fmt.Sprint(packed.Values) != "map[a:map[b:2 d:4]]" {
 			t.Errorf("%v %v", packed.Values, err)
 		}
@@ -119,16 +119,16 @@ func TestRefusedBuilds(t *testing.T) {
 		args    BuildArgs
 		problem string
 	}{
-		{BuildArgs{Source: Source{root, "charts/web"}, ValuesRoot: root, ValuesFiles: []string{"none.yaml"}}, "values"},
-		{BuildArgs{Source: Source{root, "charts/web"}, ValuesRoot: root, ValuesFiles: []string{"../../../../etc/passwd"}}, "values"},
-		{BuildArgs{Source: Source{root, "old"}, Metadata: "a"}, "metadata"},
+		{BuildArgs{Source: Source{Root: root, Path: "charts/web"}, ValuesRoot: root, ValuesFiles: []string{"none.yaml"}}, "values"},
+		{BuildArgs{Source: Source{Root: root, Path: "charts/web"}, ValuesRoot: root, ValuesFiles: []string{"../../../../etc/passwd"}}, "values"},
+		{BuildArgs{Source: Source{Root: root, Path: "old"}, Metadata: "a"}, "metadata"},
 	} {
 		c.args.Into = t.TempDir()
 		if made, err := Build(context.Background(), c.args); err != nil || made.Problem != c.problem {
 			t.Errorf("%+v: %+v %v", c.args, made, err)
 		}
 	}
-	if _, err := Build(context.Background(), BuildArgs{Source: Source{root, "../.."}, Into: t.TempDir()}); err == nil {
+	if _, err := Build(context.Background(), BuildArgs{Source: Source{Root: root, Path: "../.."}, Into: t.TempDir()}); err == nil {
 		t.Error("a chart outside the root passed")
 	}
 }

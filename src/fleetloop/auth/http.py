@@ -23,10 +23,10 @@ class JsonHttp:
     def __init__(self, session: aiohttp.ClientSession, options: Mapping[str, Any]) -> None:
         self._session, self._options = session, options
 
-    async def exchange(self, method: str, url: str) -> tuple[int, dict[str, Any]]:
+    async def exchange(self, method: str, url: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
         """Status and answer, empty when it is no JSON object. A redirect is an answer. Raises IdentityError."""
         try:
-            async with self._session.request(method, url, allow_redirects=False, **self._options) as response:
+            async with self._session.request(method, url, data=body, allow_redirects=False, **self._options) as response:
                 raw = await _start_of(response.content)
         except TimeoutError:
             raise IdentityError(f"{method} {url}: no answer in time") from None

@@ -19,6 +19,7 @@ class Family(StrEnum):
     REMOTE = "remote"  # the same program with network and git, for remote bases
     HELM = "helm"  # charts and releases; network to API servers alone
     SOPS = "sops"  # network for key services alone
+    SIGNATURES = "signatures"  # network for the public trust root and revocation lists alone
 
 
 PROGRAMS = {
@@ -26,6 +27,7 @@ PROGRAMS = {
     Family.REMOTE: "fleetloop-engine-build",
     Family.HELM: "fleetloop-engine-helm",
     Family.SOPS: "fleetloop-engine-sops",
+    Family.SIGNATURES: "fleetloop-engine-signatures",
 }
 PARALLEL = {
     Family.BUILD: 12,  # three owners' shares (shares.py), more than cores, so that slow ones do not bar the rest
@@ -39,7 +41,8 @@ class EngineSettings:
     """`memory` in MiB a process (`memory_alone`: of one for a single call), `grace` seconds for a cancelled verb to end, `idle`
     seconds to a needless process's end.
 
-    `environment`: PATH, proxies, certificate files. It reaches the REMOTE family; SOPS gets it without PATH.
+    `environment`: PATH, proxies, certificate files. It reaches the REMOTE family; SOPS and SIGNATURES get it
+    without PATH.
     """
 
     memory: int = 384
@@ -65,16 +68,16 @@ def command_of(family: Family, settings: EngineSettings) -> list[str]:
     parallel = settings.parallel or PARALLEL.get(family, 0)
     if parallel:
         command.append(f"-parallel={parallel}")
-    if family is Family.REMOTE:
+    if family in {Family.REMOTE, Family.SIGNATURES}:
         command.append("-network")
     return command
 
 
 def environment_of(family: Family, settings: EngineSettings, scratch: Path) -> dict[str, str]:
     """Nothing of ours reaches the process: no HOME, no credentials. `scratch`: where remote bases are cloned."""
-    if family is Family.SOPS:
+    if family in {Family.SOPS, Family.SIGNATURES}:
         surroundings = {name: value for name, value in settings.environment.items() if name != "PATH"}
-        return {**surroundings, "HOME": NOWHERE, "TMPDIR": NOWHERE}  # its network is in secrets/reach.go
+        return {**surroundings, "HOME": NOWHERE, "TMPDIR": NOWHERE}  # SOPS' network is in secrets/reach.go
     if family is not Family.REMOTE:
         return {"HOME": NOWHERE, "TMPDIR": NOWHERE}
     return {

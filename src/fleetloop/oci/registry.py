@@ -17,7 +17,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import aiohttp
 import orjson
 
-from fleetloop.oci.content import ACCEPTED, Manifest, digest_of
+from fleetloop.oci.content import ACCEPTED, OCI_INDEX, Descriptor, Manifest, digest_of
 from fleetloop.oci.errors import (
     AuthenticationFailed,
     ConnectionLost,
@@ -103,6 +103,19 @@ class Registry:
             if len(found) > MOST_TAGS:
                 raise ContentMismatch(f"tags of {repository}: more than {MOST_TAGS}")
         return found
+
+    async def referrers(self, repository: Repository, digest: str) -> tuple[Descriptor, ...]:
+        """Manifests that name this one as their subject: by the API, else by the tag that stands in for it. Raises OciError."""
+        async with self._request("GET", repository, f"referrers/{digest}", headers={"Accept": OCI_INDEX}) as response:
+            if response.status == 200 and response.content_type == OCI_INDEX:
+                raw = await _limited(response, LARGEST_MANIFEST, f"referrers of {repository}@{digest}")
+                return Manifest.parse(raw, OCI_INDEX).manifests
+            if response.status not in {400, 404, 405, 501}:
+                await _check(response, f"referrers of {repository}@{digest}")
+        try:
+            return (await self.manifest(repository.tagged(digest.replace(":", "-")))).manifests
+        except NotFound:
+            return ()
 
     async def blob(self, repository: Repository, digest: str, out: BinaryIO, limit: int) -> int:
         """Writes a blob of at most `limit` bytes to `out`; its size. Raises OciError; what was written is then worthless."""

@@ -17,6 +17,12 @@ class SourceFailure(Failure):
         self.reason = reason
 
 
+class Refused(SourceFailure):
+    """Only a change of the object can help: Stalled, which alone tells of it."""
+
+    retry = Retry.NEVER
+
+
 class FetchFailed(SourceFailure):
     condition = reasons.FETCH_FAILED
 

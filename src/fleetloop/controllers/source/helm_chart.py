@@ -104,12 +104,10 @@ class _Pass(SourcePass):
         return source, artifact
 
     async def _build(self, source: Object, artifact: Artifact | None, folder: Path) -> Built:
-        spec = self._chart.spec
+        if self._chart.spec.verify is None:
+            self.clear(reasons.SOURCE_VERIFIED)
         if isinstance(source, HelmRepository):
-            if spec.verify:
-                message = "chart verification error: verification of charts is not supported in this version"
-                raise BuildFailed(reasons.CHART_VERIFICATION_ERROR, message)
-            fetched = await self._tools.fetch.chart(self._chart, source, artifact, folder)
+            fetched = await self._fetch(source, artifact, folder)
             if not self._values_files:
                 return Built(fetched.path, fetched.name, fetched.version, False, ())
             return await self._package(fetched.path, "", "", folder, metadata=str(self._chart.metadata.generation))
@@ -118,6 +116,20 @@ class _Pass(SourcePass):
         await asyncio.to_thread(_unpack, self._tools.storage.file_of(artifact), tree)
         return await self._from_tree(tree, artifact, folder)
 
+    async def _fetch(self, source: HelmRepository, artifact: Artifact | None, folder: Path) -> Fetched:
+        try:
+            fetched = await self._tools.fetch.chart(self._chart, source, artifact, folder, self.report)
+        except BuildFailed as error:
+            self.clear(reasons.FETCH_FAILED)
+            self.deny(reasons.SOURCE_VERIFIED, reasons.VERIFICATION_ERROR, str(error))
+            raise
+        self.clear(reasons.FETCH_FAILED)
+        if fetched.is_verified:
+            self.mark(reasons.SOURCE_VERIFIED, reasons.SUCCEEDED, f"verified signature of version {fetched.version}")
+        else:
+            self.clear(reasons.SOURCE_VERIFIED)
+        return fetched
+
     async def _from_tree(self, tree: Path, artifact: Artifact, folder: Path) -> Built:
         spec = self._chart.spec
         suffix = []
@@ -125,30 +137,34 @@ class _Pass(SourcePass):
             suffix.append(artifact.revision.rpartition(":")[2][:_SHOWN])
         if self._values_files:
             suffix.append(str(self._chart.metadata.generation))
-        seen = await self._ask("charts.inspect", source={"root": str(tree), "path": spec.chart})
+        seen = await self._ask("charts.inspect", source=self._place(tree, spec.chart))
+        self.clear(reasons.FETCH_FAILED)
         if not seen["isFolder"] and not suffix:
             return Built(tree / spec.chart.lstrip("/"), seen["name"], seen["version"], False, ())
         wanted = await self._dependencies(seen["missing"], tree, folder)
         return await self._package(tree, spec.chart, str(tree), folder, metadata=".".join(suffix), dependencies=wanted)
 
-    async def _dependencies(self, missing: list[dict[str, str]], tree: Path, folder: Path) -> list[dict[str, str]]:
+    async def _dependencies(self, missing: list[dict[str, str]], tree: Path, folder: Path) -> list[dict[str, Any]]:
         """What a chart in a folder wants and does not carry: of the same tree, or from repositories."""
         found = []
         for number, wanted in enumerate(missing):
-            repository = wanted["repository"]
+            name, version, repository = wanted["name"], wanted["version"], wanted["repository"]
             if not repository or repository.startswith("file://"):
-                place = f"{self._chart.spec.chart}/{repository.removeprefix('file://')}" if repository else ""
-                found.append({"root": str(tree), "path": place or f"{self._chart.spec.chart}/charts/{wanted['name']}"})
+                below = repository.removeprefix("file://") or f"charts/{name}"
+                found.append(self._place(tree, f"{self._chart.spec.chart}/{below}") | {"version": version})
                 continue
             into = folder / f"dependency-{number}"
             await asyncio.to_thread(into.mkdir)
-            fetched: Fetched = await self._tools.fetch.dependency(
-                self._chart, repository, wanted["name"], wanted["version"], into
-            )
-            found.append({"root": str(fetched.path.parent), "path": fetched.path.name})
+            fetched = await self._tools.fetch.dependency(self._chart, repository, name, version, into, self.report)
+            found.append(self._place(into, fetched.path.name))
         if missing:
             self.report.event("Trace", reasons.RESOLVED_DEPENDENCIES, f"resolved {len(missing)} chart dependencies")
         return found
+
+    def _place(self, root: Path, path: str) -> dict[str, Any]:
+        """Of a chart, for the engine."""
+        bounds = self._tools.fetch.bounds
+        return {"root": str(root), "path": path, "limits": {"chart": bounds.chart, "file": bounds.file}}
 
     async def _package(
         self,
@@ -158,11 +174,11 @@ class _Pass(SourcePass):
         folder: Path,
         *,
         metadata: str,
-        dependencies: list[dict[str, str]] | None = None,
+        dependencies: list[dict[str, Any]] | None = None,
     ) -> Built:
         into = folder / "package"
         await asyncio.to_thread(into.mkdir)
-        source = {"root": str(root), "path": path} if path else {"root": str(root.parent), "path": root.name}
+        source = self._place(root, path) if path else self._place(root.parent, root.name)
         made = await self._ask(
             "charts.build",
             source=source,

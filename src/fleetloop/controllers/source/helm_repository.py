@@ -98,8 +98,7 @@ class _Pass(SourcePass):
     async def _store(self, raw: Path, made: Path, digest: str) -> None:
         """What is stored is not what was fetched: parsed, sorted, without what Helm would refuse."""
         try:
-            arguments = {"path": str(raw), "into": str(made)}
-            await self._tools.engines.call_surely(Family.HELM, "charts.index", _INDEX_TIMEOUT, **arguments)
+            await parse_index(self._tools.engines, raw, made)
         except (EngineError, EngineGone) as error:
             message = f"failed to load Helm repository from index YAML: {error}"
             raise FetchFailed(reasons.INDEXATION_FAILED, message) from error
@@ -109,6 +108,11 @@ class _Pass(SourcePass):
                 self._repository, name, f"sha256:{digest}", lambda out: shutil.copyfileobj(content, out)
             )
         self._status.url = await self.storage.link(self.artifact, LINK)
+
+
+async def parse_index(engines: Engines, raw: Path, into: Path) -> None:
+    """From what a server gave to JSON. Raises EngineError, EngineGone."""
+    await engines.call_surely(Family.HELM, "charts.index", _INDEX_TIMEOUT, path=str(raw), into=str(into))
 
 
 def human_size(size: float) -> str:

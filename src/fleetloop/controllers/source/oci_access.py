@@ -11,13 +11,13 @@ from typing import Protocol
 from fleetloop import oci
 from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
-from fleetloop.api.meta import LocalObjectReference
-from fleetloop.auth import InvalidSecret, proxy_access
+from fleetloop.api.meta import LocalObjectReference, Object
+from fleetloop.auth import InvalidSecret, ProxyAccess, proxy_access
 from fleetloop.auth.proxy import proxy_url
 from fleetloop.auth.tls import tls_context
 from fleetloop.controllers.source.failures import FetchFailed
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Unreachable
+from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 
 
@@ -35,8 +35,10 @@ class RegistrySpec(Protocol):
 
 
 class CloudLogins(Protocol):
-    async def login(self, provider: str, namespace: str, service_account: str, repository: oci.Repository) -> oci.Login:
-        """A registry login by cloud identity. Raises FetchFailed, FetchRefused."""
+    async def login(
+        self, provider: str, owner: Object, service_account: str, repository: oci.Repository, proxy: ProxyAccess | None
+    ) -> oci.Login:
+        """A registry login by cloud identity. Raises FetchFailed, Refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +50,22 @@ class OciAccess:
 
     async def of(
         self,
-        namespace: str,
+        owner: Object,
         spec: RegistrySpec,
         repository: oci.Repository,
         service_account: str = "",
         proxy_secret: LocalObjectReference | None = None,
     ) -> oci.Access:
-        """Raises FetchFailed, FetchRefused."""
-        proxy = await self._proxy(namespace, proxy_secret) if proxy_secret else ""
+        """`owner`: whose pass this is. Raises FetchFailed, Refused."""
+        namespace = owner.namespace
+        proxy = await self._proxy(namespace, proxy_secret) if proxy_secret else None
         keychain = await self._keychain(namespace, spec, service_account)
         if not keychain and spec.provider != "generic":
-            login = await self.clouds.login(spec.provider, namespace, service_account, repository)
+            login = await self.clouds.login(spec.provider, owner, service_account, repository, proxy)
             keychain = oci.Keychain([(repository.host, login)])
-        return oci.Access(keychain, await self._tls(namespace, spec, repository), spec.insecure, proxy)
+        return oci.Access(
+            keychain, await self._tls(namespace, spec, repository), spec.insecure, proxy_url(proxy) if proxy else ""
+        )
 
     async def _keychain(self, namespace: str, spec: RegistrySpec, service_account: str) -> oci.Keychain:
         """The Secret first, then what the service account pulls images with."""
@@ -70,7 +75,9 @@ class OciAccess:
         if service_account:
             try:
                 account = await self.kube.get(ObjectRef("v1", "ServiceAccount", namespace, service_account))
-            except (ApiError, Unreachable) as error:
+            except ServerFailed:
+                raise
+            except ApiError as error:
                 raise _unauthenticated(f"failed to get credential: {error}") from error
             names = [item["name"] for item in account.get("imagePullSecrets") or []]
             documents += [await self._docker_config(namespace, name) for name in names]
@@ -100,7 +107,7 @@ class OciAccess:
             name = f"{namespace}/{spec.cert_secret_ref.name}"
             raise _unauthenticated(f"{what}: invalid TLS secret '{name}': {error}") from error
 
-    async def _proxy(self, namespace: str, ref: LocalObjectReference) -> str:
+    async def _proxy(self, namespace: str, ref: LocalObjectReference) -> ProxyAccess:
         what = "failed to get proxy address"
         try:
             found = proxy_access(await self._secret(namespace, ref.name, what))
@@ -108,7 +115,7 @@ class OciAccess:
             raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': {error}") from error
         if found.address.startswith("socks5"):
             raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': registries need an HTTP proxy")
-        return proxy_url(found)
+        return found
 
     async def _secret(self, namespace: str, name: str, what: str) -> dict[str, bytes]:
         try:

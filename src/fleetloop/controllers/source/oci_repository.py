@@ -19,6 +19,7 @@ from fleetloop.api.source import OCILayerSelector, OCIReference, OCIRepository, 
 from fleetloop.controllers.source.artifact import Storage, work_folder
 from fleetloop.controllers.source.failures import FetchFailed, FetchRefused, SourceFailure, VerificationFailed
 from fleetloop.controllers.source.oci_access import OciAccess
+from fleetloop.controllers.source.signatures import Signatures, Signed, Unverified
 from fleetloop.controllers.source.source_pass import SourcePass, SourceReconciler
 from fleetloop.engine import EngineError, EngineGone
 from fleetloop.oci.content import HELM_CHART
@@ -41,12 +42,14 @@ class OciRepositoryReconciler(SourceReconciler[OCIRepository]):
         now: Callable[[], datetime.datetime],
         session: aiohttp.ClientSession,
         access: OciAccess,
+        signatures: Signatures,
         select_versions: SelectVersions,
         temp: Path | None = None,
     ) -> None:
         """`temp`: where trees are made."""
         super().__init__(storage, now)
-        self.session, self.access, self.select_versions, self.temp = session, access, select_versions, temp
+        self.session, self.access, self.signatures = session, access, signatures
+        self.select_versions, self.temp = select_versions, temp
 
     async def reconcile(self, obj: OCIRepository, draft: Status, report: Report) -> Outcome:
         """Raises SourceFailure."""
@@ -72,9 +75,7 @@ class OciPass(SourcePass):
         spec = source.spec
         try:
             async with asyncio.timeout(seconds_of(spec.timeout)):
-                access = await self._tools.access.of(
-                    source.namespace, spec, repository, spec.service_account_name, spec.proxy_secret_ref
-                )
+                access = await self._tools.access.of(source, spec, repository, spec.service_account_name, spec.proxy_secret_ref)
                 registry = oci.Registry(self._tools.session, access)
                 return await self._from(registry, repository)
         except TimeoutError as error:
@@ -86,7 +87,7 @@ class OciPass(SourcePass):
         digest = await self._digest(registry, reference)
         revision = f"{reference.tag}@{digest}" if reference.tag else digest
         self.clear(reasons.FETCH_FAILED)
-        self._verify()
+        await self._verify(registry, reference, digest, revision)
         if not (
             self.is_stored(revision)
             and self._recipe == Recipe(self._status.observed_ignore, self._status.observed_layer_selector)
@@ -97,14 +98,28 @@ class OciPass(SourcePass):
         self.stored(f"stored artifact for digest '{revision}'")
         return self.done(seconds_of(self._source.spec.interval), self._event(repository))
 
-    def _verify(self) -> None:
-        """Nothing is taken unverified where that was asked for."""
-        verify = self._source.spec.verify
+    async def _verify(self, registry: oci.Registry, reference: oci.Reference, digest: str, revision: str) -> None:
+        """Before anything else is decided about a revision; one that is verified is asked about again when the spec changes."""
+        verify, seen = self._source.spec.verify, self._status.condition(reasons.SOURCE_VERIFIED)
         if verify is None:
             self.clear(reasons.SOURCE_VERIFIED)
             return
-        message = f"failed to verify the signature using provider '{verify.provider}': not supported in this version"
-        raise VerificationFailed(reasons.VERIFICATION_ERROR, message)
+        is_known = seen is not None and seen.status == "True" and seen.observed_generation == self._source.metadata.generation
+        if is_known and self.artifact is not None and self.artifact.revision == revision:
+            return
+        try:
+            signed = Signed(registry, reference, digest)
+            is_verified = await self._tools.signatures.verify(
+                self._source.namespace, verify, signed, verify.trusted_root_secret_ref
+            )
+        except Unverified as error:
+            how = "cosign keyless" if verify.provider == "cosign" and verify.secret_ref is None else verify.provider
+            message = f"failed to verify the signature using provider '{how}': {error}"
+            raise VerificationFailed(reasons.VERIFICATION_ERROR, message) from error
+        if is_verified:
+            self.mark(reasons.SOURCE_VERIFIED, reasons.SUCCEEDED, f"verified signature of revision {revision}")
+        else:
+            self.clear(reasons.SOURCE_VERIFIED)
 
     @property
     def _recipe(self) -> Recipe:

@@ -22,7 +22,8 @@ _ENVIRONMENT = {  # variables that a flag not given is read from
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """`retention_ttl`, `requeue_dependency`, `token_cache_duration`: seconds.
+    """`retention_ttl`, `requeue_dependency`, `token_cache_duration`, `helm_cache_ttl`, `helm_cache_purge_interval`:
+    seconds.
 
     `serve_at`: address and port. `advertised`: what URLs begin with."""
 
@@ -39,6 +40,10 @@ class SourceSettings:
     token_cache_duration: float
     helm_index_max_size: int  # bytes
     helm_chart_max_size: int
+    helm_chart_file_max_size: int
+    helm_cache_max_size: int  # indexes
+    helm_cache_ttl: float
+    helm_cache_purge_interval: float
     environment: Mapping[str, str]  # of the process, for the git program: PATH, proxies
 
 
@@ -82,6 +87,10 @@ def settings_of(found: argparse.Namespace, place: Place, environment: Mapping[st
         token_cache_duration=found.token_cache_max_duration,
         helm_index_max_size=found.helm_index_max_size,
         helm_chart_max_size=found.helm_chart_max_size,
+        helm_chart_file_max_size=found.helm_chart_file_max_size,
+        helm_cache_max_size=found.helm_cache_max_size,
+        helm_cache_ttl=found.helm_cache_ttl,
+        helm_cache_purge_interval=found.helm_cache_purge_interval,
         environment=environment,
     )
 

@@ -113,6 +113,9 @@ class SourcePass:
     def mark(self, type: str, reason: str, message: str) -> None:
         mark(self._draft, type, "True", reason, message, generation=self.obj.metadata.generation, now=self._now())
 
+    def deny(self, type: str, reason: str, message: str) -> None:
+        mark(self._draft, type, "False", reason, message, generation=self.obj.metadata.generation, now=self._now())
+
     def clear(self, *types: str) -> None:
         remove(self._draft, *types)
 

@@ -21,16 +21,18 @@ from fleetloop.auth import TokenCache
 from fleetloop.controllers.source.artifact import Retention, Storage
 from fleetloop.controllers.source.bucket import BucketReconciler
 from fleetloop.controllers.source.bucket_access import BucketAccess
-from fleetloop.controllers.source.chart_fetch import ChartFetch
+from fleetloop.controllers.source.chart_fetch import Bounds, ChartFetch
 from fleetloop.controllers.source.git_checkout import GitCheckout
 from fleetloop.controllers.source.git_repository import GitRepositoryReconciler
 from fleetloop.controllers.source.helm_chart import HelmChartReconciler
 from fleetloop.controllers.source.helm_repository import HelmRepositoryReconciler, is_static
+from fleetloop.controllers.source.index_cache import IndexCache
 from fleetloop.controllers.source.oci_access import OciAccess
 from fleetloop.controllers.source.oci_repository import OciRepositoryReconciler
 from fleetloop.controllers.source.registry_logins import RegistryLogins
 from fleetloop.controllers.source.settings import SourceSettings
-from fleetloop.engine import Engines, Family
+from fleetloop.controllers.source.signatures import Signatures
+from fleetloop.engine import Engines, EngineSettings, Family
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Controller, Reconciler
 from fleetloop.runtime.process import Tools, loop_settings
@@ -48,9 +50,11 @@ async def run(tools: Tools, settings: SourceSettings) -> None:
     await asyncio.to_thread(store.free, utc_now().timestamp())
     temp = await asyncio.to_thread(_fresh_temp, store.root)
     host, port = settings.serve_at
-    async with artifact_server(store.root, host, port), Engines() as engines, asyncio.TaskGroup() as group:
+    engine_settings = EngineSettings(environment=settings.environment)
+    async with artifact_server(store.root, host, port), Engines(engine_settings) as engines, asyncio.TaskGroup() as group:
         storage = Storage(store, settings.advertised, Retention(settings.retention_ttl, settings.retention_records))
-        parts = _Parts(tools, settings, storage, engines, temp)
+        parts = _parts(tools, settings, storage, engines, temp)
+        group.create_task(parts.indexes.purge_every(settings.helm_cache_purge_interval))
         for controller in _controllers(parts):
             group.create_task(controller.run())
 
@@ -64,6 +68,17 @@ class _Parts:
     storage: Storage
     engines: Engines
     temp: Path
+    identities: Identities
+    tokens: TokenCache
+    indexes: IndexCache
+
+    @property
+    def registries(self) -> OciAccess:
+        return OciAccess(self.tools.kube, RegistryLogins(self.identities, self.tokens))
+
+    @property
+    def signatures(self) -> Signatures:
+        return Signatures(self.tools.kube, self.engines)
 
     async def select_versions(self, wanted: str, versions: Sequence[str], parse: str = "dotted") -> Sequence[str]:
         """Tags with three dotted parts, as Git and OCI repositories want them, unless `parse` says otherwise."""
@@ -84,6 +99,14 @@ class _Parts:
         return Controller(kind, struct, reconciler, *shared, also=also, is_static=is_static)
 
 
+def _parts(tools: Tools, settings: SourceSettings, storage: Storage, engines: Engines, temp: Path) -> _Parts:
+    common = settings.common
+    identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
+    tokens = TokenCache(settings.token_cache_size, settings.token_cache_duration, tools.metrics.token_cache)
+    indexes = IndexCache(settings.helm_cache_max_size, settings.helm_cache_ttl, tools.metrics.registry)
+    return _Parts(tools, settings, storage, engines, temp, identities, tokens, indexes)
+
+
 def _controllers(parts: _Parts) -> list[Controller[Any]]:
     """Of all kinds. A chart is woken by its source."""
     charts = ChartWaker()
@@ -97,26 +120,20 @@ def _controllers(parts: _Parts) -> list[Controller[Any]]:
 def _git_repositories(parts: _Parts, changed: Changed) -> Controller[GitRepository]:
     tools, settings = parts.tools, parts.settings
     program = dataclasses.replace(git.Git.inheriting(settings.environment), ssh=settings.ssh, temp=parts.temp)
-    reconciler = GitRepositoryReconciler(
-        kube=tools.kube,
-        storage=parts.storage,
-        checkout=GitCheckout(_git_access(tools, settings), program, parts.select_versions),
-        requeue_dependency=settings.requeue_dependency,
-        now=utc_now,
-        temp=parts.temp,
-    )
+    checkout = GitCheckout(GitAccess(tools.kube, parts.identities, parts.tokens, utc_now), program, parts.select_versions)
+    shared = (parts.storage, utc_now, tools.kube)
+    reconciler = GitRepositoryReconciler(*shared, checkout, settings.requeue_dependency, parts.temp)
     return parts.controller(GitRepository, reconciler, changed)
 
 
 def _oci_repositories(parts: _Parts) -> Controller[OCIRepository]:
-    tools = parts.tools
-    access = OciAccess(tools.kube, RegistryLogins())
-    reconciler = OciRepositoryReconciler(parts.storage, utc_now, tools.session, access, parts.select_versions, parts.temp)
+    shared = (parts.storage, utc_now, parts.tools.session)
+    reconciler = OciRepositoryReconciler(*shared, parts.registries, parts.signatures, parts.select_versions, parts.temp)
     return parts.controller(OCIRepository, reconciler)
 
 
 def _buckets(parts: _Parts, changed: Changed) -> Controller[Bucket]:
-    access = BucketAccess(parts.tools.kube, *_identities(parts.tools, parts.settings))
+    access = BucketAccess(parts.tools.kube, parts.identities, parts.tokens)
     return parts.controller(Bucket, BucketReconciler(parts.storage, utc_now, access, parts.temp), changed)
 
 
@@ -124,7 +141,13 @@ def _helm_repositories(parts: _Parts, changed: Changed) -> Controller[HelmReposi
     tools = parts.tools
     shared = (parts.storage, utc_now, tools.kube, tools.session, parts.engines)
     reconciler = HelmRepositoryReconciler(*shared, parts.settings.helm_index_max_size, parts.temp)
-    return parts.controller(HelmRepository, reconciler, changed, is_static)
+
+    def seen(old: HelmRepository | None, new: HelmRepository | None) -> None:
+        if new is None and old is not None:
+            parts.indexes.forget(old.key)
+        changed(old, new)
+
+    return parts.controller(HelmRepository, reconciler, seen, is_static)
 
 
 def _helm_charts(
@@ -137,14 +160,18 @@ def _helm_charts(
         found: Object | None = controller.cache.get(key.namespace, key.name) if controller else None
         return found
 
+    settings = parts.settings
     fetch = ChartFetch(
-        tools.kube,
-        tools.session,
-        parts.storage,
-        OciAccess(tools.kube, RegistryLogins()),
-        parts.select_versions,
-        lambda: repositories.cache,
-        parts.settings.helm_chart_max_size,
+        kube=tools.kube,
+        session=tools.session,
+        storage=parts.storage,
+        access=parts.registries,
+        signatures=parts.signatures,
+        engines=parts.engines,
+        select=parts.select_versions,
+        repositories=lambda: repositories.cache,
+        cache=parts.indexes,
+        bounds=Bounds(settings.helm_index_max_size, settings.helm_chart_max_size, settings.helm_chart_file_max_size),
     )
     return parts.controller(HelmChart, HelmChartReconciler(parts.storage, utc_now, find, fetch, parts.engines, parts.temp))
 
@@ -165,16 +192,6 @@ class ChartWaker:
             ref = chart.spec.source_ref
             if (ref.kind, chart.namespace, ref.name) == (new.kind, new.namespace, new.name):
                 self.controller.enqueue(chart.key)
-
-
-def _git_access(tools: Tools, settings: SourceSettings) -> GitAccess:
-    return GitAccess(tools.kube, *_identities(tools, settings), utc_now)
-
-
-def _identities(tools: Tools, settings: SourceSettings) -> tuple[Identities, TokenCache]:
-    common = settings.common
-    identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
-    return identities, TokenCache(settings.token_cache_size, settings.token_cache_duration, tools.metrics.token_cache)
 
 
 def _fresh_temp(store: Path) -> Path:
