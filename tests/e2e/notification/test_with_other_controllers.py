@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ API = "kustomize.toolkit.fluxcd.io/v1"
 
 @pytest.fixture
 async def applier(world: World, cluster: Cluster, tmp_path: Path) -> AsyncIterator[Controller]:
-    flags = (f"--events-addr=http://{world.controller.address}:9090/",)
+    flags = (f"--events-addr=http://{world.controller.address}:9090/", "--no-cross-namespace-refs=true")
     found = Controller("kustomize-controller", cluster.kubeconfig, tmp_path / "applier", flags)
     await found.start()
     try:
@@ -29,7 +30,8 @@ async def test_from_kustomize_controller_to_the_webhook_and_back(world: World, a
     await world.provider()
     await world.known(await world.alert(eventSeverity="error"))
     app = ObjectRef(API, "Kustomization", world.namespace, "app")
-    spec = {"interval": "1h", "prune": False, "path": "./", "sourceRef": {"kind": "GitRepository", "name": "missing"}}
+    spec: dict[str, Any] = {"interval": "1h", "prune": False, "path": "./"}
+    spec["sourceRef"] = {"kind": "GitRepository", "name": "x", "namespace": "elsewhere"}  # which is refused
     metadata = {"name": app.name, "namespace": app.namespace}
     await world.kube.apply({"apiVersion": API, "kind": "Kustomization", "metadata": metadata, "spec": spec})
     (request, *_) = await world.inbox.until(1)
@@ -39,7 +41,7 @@ async def test_from_kustomize_controller_to_the_webhook_and_back(world: World, a
         "error",
         "kustomize-controller",
     )
-    assert "missing" in told["message"]
+    assert told["reason"] == "AccessDenied" and "elsewhere" in told["message"]
     await world.secret("token", token="t")
     resources = [{"apiVersion": API, "kind": "Kustomization", "name": "app"}]
     receiver = await world.apply("Receiver", "hook", type="generic", secretRef={"name": "token"}, resources=resources)

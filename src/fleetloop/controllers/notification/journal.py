@@ -4,6 +4,7 @@ One file of JSON lines: an event, a delivery of it, its end. Lines are appended 
 file is written anew when most of it is history. Blocking but for what is read from memory; one process writes.
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -40,21 +41,24 @@ class Journal:
         self._lock = threading.Lock()
         self._events: dict[str, Kept] = {}
         self._ended: dict[str, float] = {}  # key -> when one was accepted last
-        self._file = -1
+        self._file = self._held = -1
         self._size = 0
 
     def open(self, now: float) -> None:
-        """Reads what is there. Raises OSError."""
+        """Reads what is there. Raises OSError, BlockingIOError when another process has the folder."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._held = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # goes with the process, however that ends
         for record in _records(self._folder / _FILE):
             self._take(record)
         with self._lock:
             self._rewrite(now)
 
     def close(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for descriptor in (self._file, self._held):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._file = self._held = -1
 
     def waiting(self) -> list[Kept]:
         return list(self._events.values())
@@ -116,7 +120,8 @@ class Journal:
         except OSError:
             os.close(file)
             raise
-        self.close()
+        if self._file >= 0:
+            os.close(self._file)
         self._file, self._size = file, len(content)
 
     def _current(self) -> Iterable[dict[str, Any]]:

@@ -44,10 +44,13 @@ async def run(tools: Tools, settings: NotificationSettings) -> None:
     """The whole controller."""
     journal = Journal(settings.queue_path, settings.rate_limit_interval)
     await asyncio.to_thread(journal.open, time.time())
-    async with Engines() as engines, Http.open(tools.place.service_map) as http, asyncio.TaskGroup() as group:
-        cel = Cel(engines)
-        group.create_task(_serve_events(tools, settings, cel, http, journal))
-        group.create_task(_serve_webhooks(tools, settings, cel, http))
+    try:
+        async with Engines() as engines, Http.open(tools.place.service_map) as http, asyncio.TaskGroup() as group:
+            cel = Cel(engines)
+            group.create_task(_serve_events(tools, settings, cel, http, journal))
+            group.create_task(_serve_webhooks(tools, settings, cel, http))
+    finally:
+        journal.close()
 
 
 async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, http: Http, journal: Journal) -> None:

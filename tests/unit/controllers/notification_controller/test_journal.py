@@ -20,9 +20,11 @@ def test_found_again(tmp_path: Path) -> None:
     journal.add(two)
     journal.delivered(one.id, "apps/a")
     journal.end(two.id, 12.0)
+    journal.close()
     again = opened(tmp_path)
     assert again.waiting() == [Kept("one", 10.0, b'{"a":1}', {"apps/a"})]
     assert sorted(again.known()) == [("one", 10.0), ("two", 11.0)]
+    again.close()
     assert opened(tmp_path, now=1000.0).known() == [("one", 10.0)]
 
 
@@ -32,6 +34,7 @@ def test_the_same_event_twice_while_the_first_waits(tmp_path: Path) -> None:
     journal.add(first)
     journal.add(second)
     journal.end(first.id, 401.0)
+    journal.close()
     assert opened(tmp_path).waiting() == [second]
 
 
@@ -42,6 +45,7 @@ def test_a_torn_last_line_costs_itself_alone(tmp_path: Path, cut: int) -> None:
     whole = (tmp_path / "events.jsonl").read_bytes()
     journal.add(Kept("two", 11.0, b"{}"))
     content = (tmp_path / "events.jsonl").read_bytes()
+    journal.close()
     (tmp_path / "events.jsonl").write_bytes(content[: max(len(whole), len(content) - cut)])
     assert [kept.key for kept in opened(tmp_path).waiting()] == ["one"]
 
@@ -54,3 +58,9 @@ def test_history_is_dropped(tmp_path: Path) -> None:
         journal.add(kept)
         journal.end(kept.id, float(index))
     assert (tmp_path / "events.jsonl").stat().st_size < 10 << 20
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path: Path) -> None:
+    opened(tmp_path)
+    with pytest.raises(BlockingIOError):
+        opened(tmp_path)
