@@ -153,3 +153,14 @@ async def test_labelled_values_wake_their_releases(space: Space) -> None:
     await space.kube.apply(manifest | {"data": {"values.yaml": "greeting: two\n"}})
     await space.ready(version=2)
     assert (await space.kube.get(space.config_map()))["data"] == {"greeting": "two"}
+
+
+async def test_who_suspends_lets_end_what_is_under_way(space: Space) -> None:
+    job = JOB.replace("60s", "3s")
+    await space.publish(chart(templates={"job.yaml": job}))
+    await space.install(timeout="60s")
+    await space.until(ObjectRef("batch/v1", "Job", space.name, "work"), bool)
+    await space.kube.patch(space.release, {"spec": {"suspend": True}})
+    live = await space.until(space.release, lambda live: snapshot(live).get("status") == "deployed")
+    assert not [reason for _, reason, _ in await space.events() if reason == "HealthCheckCanceled"]
+    assert live["spec"]["suspend"]

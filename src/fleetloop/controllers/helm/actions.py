@@ -18,6 +18,7 @@ from fleetloop.controllers.helm.history import chart_named, failed_tests, named,
 from fleetloop.controllers.helm.next_action import Action
 from fleetloop.controllers.helm.run import Run
 from fleetloop.runtime.conditions import remove
+from fleetloop.runtime.log import logger
 
 PAST = {Action.INSTALL: "Install", Action.UPGRADE: "Upgrade"}
 UNLOCK_SECONDS = 60.0
@@ -134,6 +135,8 @@ async def test(run: Run, *, ignore: bool) -> None:
 async def roll_back(run: Run, target: Snapshot) -> None:
     """To an older release that was good."""
     wanted = options.rollback_options(run.release)
+    if run.release.spec.rollback and run.release.spec.rollback.recreate:
+        logger().warning("spec.rollback.recreate has no effect")
     await run.announce(Action.ROLLBACK, wanted["seconds"])
     back = replace(run, helm=replace(run.helm, new_oci_digest=target.oci_digest))  # what is released next is the old chart
     outcome = await back.act("helm.rollback", wanted["seconds"], version=target.version, options=wanted)

@@ -154,10 +154,7 @@ class Wiring:
                 self._owned.forget(old.key)
                 self._live.keep_only(self._owned.kinds() | self._waits.kinds())
             return
-        if old and (old.metadata.generation, old.metadata.deletion_timestamp) != (
-            new.metadata.generation,
-            new.metadata.deletion_timestamp,
-        ):
+        if old and _is_to_be_other(old, new):
             self._waits.supersede(new.key, str(new.key))
         self._watch_for_drift(new)
         if new.status.is_true("Ready") and not (old and old.status.is_true("Ready")):
@@ -210,3 +207,9 @@ class Wiring:
             raise ArtifactFailed(f"Could not load chart: {error}") from error
         async with opened:
             yield tree / FILE
+
+
+def _is_to_be_other(old: HelmRelease, new: HelmRelease) -> bool:
+    """Another spec, or none any more. Who suspends a release lets end what is under way."""
+    deleted = old.metadata.deletion_timestamp != new.metadata.deletion_timestamp
+    return deleted or (old.metadata.generation != new.metadata.generation and not new.spec.suspend)
