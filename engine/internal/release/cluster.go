@@ -4,11 +4,13 @@ package release
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
@@ -64,7 +66,8 @@ func (c Cluster) config() (*rest.Config, error) {
 	return config, nil
 }
 
-// client is what Helm and kubectl's factory ask for an API server. Discovery is kept (discovery.go).
+// client is what Helm and kubectl's factory ask for an API server. Discovery is kept for the time of one call: charts ask
+// what the server serves, and must not hear of yesterday.
 type client struct {
 	config    *rest.Config
 	namespace string
@@ -76,11 +79,11 @@ func newClient(cluster Cluster, namespace string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := served.of(cluster)
+	found, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("API server: %w", err)
 	}
-	return &client{config, namespace, found}, nil
+	return &client{config, namespace, memory.NewMemCacheClient(found)}, nil
 }
 
 func (c *client) ToRESTConfig() (*rest.Config, error) { return rest.CopyConfig(c.config), nil }

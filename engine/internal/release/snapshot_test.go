@@ -3,7 +3,6 @@ package release
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -78,26 +77,5 @@ func TestOCIDigestsByVersion(t *testing.T) {
 	}
 	if _, err := digestOf(released(), Digests{Algorithm: "md5"}); err == nil {
 		t.Error("md5")
-	}
-}
-
-func TestDiscoveryIsKeptForEachIdentity(t *testing.T) {
-	kept := discoveries{known: map[[sha256.Size]byte]known{}}
-	of := func(user string) any {
-		found, err := kept.of(Cluster{Server: "https://127.0.0.1:1", User: user})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found
-	}
-	first := of("a")
-	if of("a") != first || of("b") == first {
-		t.Error("not one for each")
-	}
-	for number := range 3 * keptClusters {
-		of(fmt.Sprint(number))
-	}
-	if len(kept.known) > keptClusters {
-		t.Errorf("%d are kept", len(kept.known))
 	}
 }
