@@ -224,7 +224,8 @@ def _read_index(path: Path) -> helm_index.Index:
 def _anonymous(chart: HelmChart, url: str) -> HelmRepository:
     """Stands in for a HelmRepository that nobody wrote."""
     metadata = ObjectMeta(name="", namespace=chart.namespace)
-    return HelmRepository(chart.api_version, "HelmRepository", metadata, HelmRepositorySpec(url))
+    spec = HelmRepositorySpec(url=url)
+    return HelmRepository(api_version=chart.api_version, kind="HelmRepository", metadata=metadata, spec=spec)
 
 
 def _normal(url: str) -> str:
