@@ -6,22 +6,19 @@ Until the watch has told it the object counts as unchanged, and then it is repai
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
 from fleetloop.kube.apply import Change
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
-from fleetloop.kube.ownership import Ownership
 
 
 @dataclass(frozen=True, slots=True)
 class _Applied:
     desired: bytes
-    live: bytes
-    version: int
-    ownership: Ownership
+    change: Change
 
 
 class LastApplied:
@@ -36,16 +33,21 @@ class LastApplied:
         """The change that applying it would be, when that is none for certain."""
         ref = ref_of(desired)
         applied, live = self._applied.get(ref), self._find_live(ref)
-        if applied is None or live is None or live.fingerprint != applied.live or applied.desired != _digest(desired):
+        if (
+            applied is None
+            or live is None
+            or live.fingerprint != applied.change.fingerprint
+            or applied.desired != _digest(desired)
+        ):
             return None
-        return Change(ref, "unchanged", live.version, live.fingerprint, ownership=live.ownership)
+        return replace(applied.change, action="unchanged", version=live.version, ownership=live.ownership, dropped=())
 
     def is_outdated(self, ref: ObjectRef, live: LiveObject) -> bool:
         """Whether somebody wrote to our fields after it was applied and before a watch saw it first."""
         applied = self._applied.get(ref)
-        if applied is None or applied.version >= live.version or applied.live == live.fingerprint:
+        if applied is None or applied.change.version >= live.version or applied.change.fingerprint == live.fingerprint:
             return False
-        return bool(live.ownership.writers_since(applied.ownership))
+        return bool(live.ownership.writers_since(applied.change.ownership))
 
     def remember(self, objects: Iterable[Manifest], changes: Sequence[Change]) -> None:
         """`objects`: all that is desired; what else was known is forgotten. What was known of those without a change still holds:
@@ -57,7 +59,7 @@ class LastApplied:
             if ref not in told and ref in before:
                 self._applied[ref] = before[ref]
             elif ref in told and told[ref].action not in {"skipped", "unknown"}:
-                self._applied[ref] = _Applied(_digest(manifest), told[ref].fingerprint, told[ref].version, told[ref].ownership)
+                self._applied[ref] = _Applied(_digest(manifest), told[ref])
 
 
 def _digest(manifest: Manifest) -> bytes:

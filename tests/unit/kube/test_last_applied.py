@@ -102,6 +102,14 @@ def test_nothing_to_do_when_only_status_moved_on() -> None:
     assert known_after_apply(live).find(DESIRED) == Change(ref_of(DESIRED), "unchanged", 9, live.fingerprint)
 
 
+def test_what_is_as_it_was_keeps_the_places_that_others_may_change() -> None:
+    """Else the next pass would watch them; and what was left out is not told anew."""
+    last = LastApplied("", lambda _: seen(LIVE))
+    places = (("spec", "replicas"),)
+    last.remember([DESIRED], [Change(ref_of(DESIRED), "configured", 7, fingerprint_of(LIVE), places, ("spec.typo",))])
+    assert last.find(DESIRED) == Change(ref_of(DESIRED), "unchanged", 7, fingerprint_of(LIVE), places)
+
+
 def test_a_foreign_write_is_not_as_it_was() -> None:
     assert known_after_apply(seen(changed("spec.replicas", 3))).find(DESIRED) is None
 
