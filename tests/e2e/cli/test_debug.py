@@ -58,7 +58,7 @@ async def test_helm_release(recorded: Space) -> None:
     paths = [("count", "a.d"), ("text", "list[0].e")]
     targets = [{"kind": "ConfigMap", "name": "one", "valuesKey": key, "targetPath": path} for key, path in paths]
     await change(recorded, "HelmRelease", "ok", valuesFrom=[*refs, *targets])
-    shown = "a:\n  b: 1\n  c: 3\n  d: 3\nlist:\n- e: \"4\"\nreplicaCount: 0\n"
+    shown = 'a:\n  b: 1\n  c: 3\n  d: 3\nlist:\n- e: "4"\nreplicaCount: 0\n'
     assert await recorded.cli(*words, "--show-values") == Finished(shown, "", 0)
     broken = {"kind": "ConfigMap", "name": "one", "valuesKey": "count", "targetPath": "a[0]"}
     await change(recorded, "HelmRelease", "ok", valuesFrom=[*refs, broken])

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import io
 import socket
 import tarfile
@@ -67,12 +68,12 @@ POST_RENDERERS = [
 
 def package(files: Mapping[str, str]) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+    with tarfile.open(fileobj=out, mode="w") as tar:
         for path, text in files.items():
             info = tarfile.TarInfo(f"web/{path}")
             info.size = len(text.encode())
             tar.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
+    return gzip.compress(out.getvalue(), mtime=0)
 
 
 class Releases:
