@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,12 @@ from fleetloop.engine import Engines
 from tests.e2e.notification.issuer import Issuer, issuer
 
 SECRET = {"token": b"t", "email": b"ci@acme.iam", "audience": b"https://hooks"}
-GOOD = {"iss": "https://accounts.google.com", "aud": "https://hooks", "email": "ci@acme.iam", "email_verified": True}
+GOOD: dict[str, Any] = {
+    "iss": "https://accounts.google.com",
+    "aud": "https://hooks",
+    "email": "ci@acme.iam",
+    "email_verified": True,
+}
 MEANT = b'{"action": "INSERT"}'
 WRAPPED = json.dumps({"message": {"data": base64.b64encode(MEANT).decode()}}).encode()
 
@@ -54,7 +60,7 @@ async def test_the_account_and_the_audience_of_the_secret(google: tuple[Issuer, 
         {"exp": int(time.time()) - 10},
     ],
 )
-async def test_wrong_in_one_thing(google: tuple[Issuer, Oidc], claims: dict[str, object]) -> None:
+async def test_wrong_in_one_thing(google: tuple[Issuer, Oidc], claims: dict[str, Any]) -> None:
     found, oidc = google
     with pytest.raises(Unverified):
         await verified(oidc, found.token(**{**GOOD, **claims}), SECRET)

@@ -75,8 +75,9 @@ class Dispatcher:
         self._open[kept.id] = len(notes)
         if not notes:
             await self._settled(kept, "")
+        about = event.involved_object
         for alert, provider in notes:
-            lane = (provider.namespace, provider.name, hash(event.involved_object.uid) % LANES)
+            lane = (provider.namespace, provider.name, hash((about.kind, about.namespace, about.name)) % LANES)
             self.lanes.add(lane, lambda alert=alert: self._deliver(kept, event, alert))  # type: ignore[misc]
 
     async def _is_wanted(self, event: Event, alert: Alert, labels: "_LiveLabels") -> bool:
