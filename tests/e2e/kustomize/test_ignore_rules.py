@@ -1,11 +1,13 @@
 """spec.ignore against a real API server: what others may change is neither repaired nor overwritten."""
 
+import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
 from fleetloop.kube import Manifest, ObjectRef
-from tests.e2e.kustomize.conftest import Space, condition
+from tests.e2e.kustomize.conftest import DEADLINE, Space, condition
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, REQUESTED_AT, THREE, TWO
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -39,19 +41,24 @@ async def disturb_and_wait(space: Space) -> None:
     await space.until(space.config_map(), lambda live: live["data"] == {"a": "1"})
 
 
+async def pass_by_hand(space: Space, ref: ObjectRef, token: str) -> int:
+    """The number of passes with this one, when it is over; whatever woke the Kustomization before had its pass."""
+    await space.kube.patch(ref, {"metadata": {"annotations": {REQUESTED_AT: token}}})
+    await space.until(ref, lambda live: live["status"].get("lastHandledReconcileAt") == token)
+    return passes(space)
+
+
 async def test_an_autoscaler_costs_no_pass_and_keeps_its_number(space: Space) -> None:
     await space.publish({"web.yaml": DEPLOYMENT, "cm.yaml": CONFIG_MAP}, ONE)
     ref = await space.kustomization(ignore=REPLICAS)
     await space.ready(ref, ONE)
     assert await replicas(space) == 1, "a new object gets the value of Git"
-    before = passes(space)
+    before = await pass_by_hand(space, ref, "one")
     for number in (3, 4, 5):
         await scale(space, number)
     await disturb_and_wait(space)
-    await space.kube.patch(ref, {"metadata": {"annotations": {REQUESTED_AT: "now"}}})
-    await space.until(ref, lambda live: live["status"].get("lastHandledReconcileAt") == "now")
     assert await replicas(space) == 5
-    assert passes(space) == before + 2, "the one for the other object, whose log line may come late, and the one asked for"
+    assert await pass_by_hand(space, ref, "two") == before + 2, "the one for the other object, and the one asked for"
 
     await space.publish({"web.yaml": DEPLOYMENT.replace("web:1", "web:2"), "cm.yaml": CONFIG_MAP}, TWO)
     await space.ready(ref, TWO)
@@ -61,6 +68,27 @@ async def test_an_autoscaler_costs_no_pass_and_keeps_its_number(space: Space) ->
 
     await space.kustomization()
     await space.until(web(space), lambda live: live["spec"]["replicas"] == 1)
+
+
+async def test_places_stay_ignored_after_a_pass_that_did_not_ask_for_their_object(space: Space) -> None:
+    await space.publish({"web.yaml": DEPLOYMENT, "cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(ignore=REPLICAS)
+    await space.ready(ref, ONE)
+    await space.publish({"web.yaml": DEPLOYMENT.replace("{name: web}", "{name: free}")}, ONE, "elsewhere")
+    elsewhere = {"kind": "GitRepository", "name": "elsewhere"}
+    await space.ready(await space.kustomization("other", sourceRef=elsewhere), ONE)
+    before = await pass_by_hand(space, ref, "one")
+    await disturb_and_wait(space)
+    async with asyncio.timeout(DEADLINE):
+        while passes(space) == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)  # a log tells nobody
+    free = replace(web(space), name="free")
+    await space.kube.patch(free, {"spec": {"replicas": 2}}, field_manager="somebody")
+    await space.until(free, lambda live: live["spec"]["replicas"] == 1)  # so Deployments are watched, with what counts now
+    await scale(space, 3)  # for the first time, so that it takes the field from us
+    await disturb_and_wait(space)
+    assert await pass_by_hand(space, ref, "two") == before + 3, "two for the other object, and the one asked for"
+    assert await replicas(space) == 3
 
 
 async def test_without_a_rule_scaling_is_drift(space: Space) -> None:
