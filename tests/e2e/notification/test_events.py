@@ -130,6 +130,16 @@ async def test_commit_status_by_an_expression(world: World) -> None:
     }
 
 
+async def test_finalizers_of_flux_are_taken_off(world: World) -> None:
+    """Else an Alert or a Provider that was Flux's could not be deleted."""
+    alert, provider = await world.alert(), await world.provider()
+    for ref in (alert, provider):
+        await world.kube.patch(ref, {"metadata": {"finalizers": ["finalizers.fluxcd.io", "example.com/other"]}})
+        live = await world.until(ref, lambda live: live["metadata"].get("finalizers") == ["example.com/other"])
+        assert live["metadata"]["name"] == ref.name
+        await world.kube.patch(ref, {"metadata": {"finalizers": []}})
+
+
 class TestLockedDown:
     @pytest.fixture
     async def flags(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import time
 from typing import Generic, TypeVar
 
 from fleetloop.api.kinds import kind_named
-from fleetloop.api.meta import Key, Object
+from fleetloop.api.meta import Key
 from fleetloop.api.names import NOTIFICATION_CONTROLLER
 from fleetloop.api.notification import Alert, Provider, Receiver
 from fleetloop.auth import TokenCache
@@ -19,6 +19,7 @@ from fleetloop.controllers.notification.http_metrics import measured
 from fleetloop.controllers.notification.identity_tokens import IdentityTokens
 from fleetloop.controllers.notification.journal import Journal, Kept
 from fleetloop.controllers.notification.lanes import Lanes
+from fleetloop.controllers.notification.legacy_finalizers import LegacyFinalizers
 from fleetloop.controllers.notification.oidc import Oidc
 from fleetloop.controllers.notification.providers.registry import providers as providers_of
 from fleetloop.controllers.notification.receiver import ReceiverReconciler
@@ -37,7 +38,7 @@ from fleetloop.runtime.log import logger
 from fleetloop.runtime.probes import serving
 from fleetloop.runtime.process import Tools, loop_settings
 
-_T = TypeVar("_T", bound=Object)
+_T = TypeVar("_T", Alert, Provider)
 
 
 async def run(tools: Tools, settings: NotificationSettings) -> None:
@@ -55,7 +56,9 @@ async def run(tools: Tools, settings: NotificationSettings) -> None:
 
 async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, http: Http, journal: Journal) -> None:
     namespace = "" if settings.common.watch_all_namespaces else tools.place.namespace
-    alerts, providers = _Watched(tools, Alert, namespace), _Watched(tools, Provider, namespace)
+    finalizers = LegacyFinalizers(tools.kube)
+    alerts = _Watched(tools, Alert, namespace, finalizers)
+    providers = _Watched(tools, Provider, namespace, finalizers)
     recent = Recent(settings.rate_limit_interval)
     for key, at in sorted(journal.known(), key=lambda item: item[1]):
         recent.remember(key, at)
@@ -81,6 +84,7 @@ async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, 
         )
         group.create_task(alerts.cache.run())
         group.create_task(providers.cache.run())
+        group.create_task(finalizers.run())
         async with serving(event_app(intake, metrics), tools.place.address(settings.events_addr)):
             await alerts.cache.synced.wait()
             await providers.cache.synced.wait()
@@ -147,7 +151,8 @@ def _identities(tools: Tools) -> IdentityTokens:
 class _Watched(Generic[_T]):
     """All objects of a kind that nobody reconciles."""
 
-    def __init__(self, tools: Tools, struct: type[_T], namespace: str) -> None:
+    def __init__(self, tools: Tools, struct: type[_T], namespace: str, finalizers: LegacyFinalizers) -> None:
+        self._finalizers = finalizers
         self._kind = kind_named(struct.__name__)
         self.cache: Cache[_T] = Cache(
             tools.kube, self._kind.api_version, self._kind.kind, lambda m: decoded(struct, m), self, namespace=namespace
@@ -155,6 +160,8 @@ class _Watched(Generic[_T]):
 
     def changed(self, old: _T | None, new: _T | None) -> None:
         """Who dispatches reads it."""
+        if new is not None:
+            self._finalizers.look_at(new)
 
     def undecodable(self, manifest: Manifest, error: ValueError) -> None:
         metadata = manifest["metadata"]
