@@ -115,7 +115,8 @@ func partYAML(content []byte) *index {
 	made := &index{entries: map[string][]byte{}}
 	made.decode = decodePart
 	indent, inside, name := "", false, ""
-	var head, part bytes.Buffer
+	var head bytes.Buffer
+	start, offset := 0, 0 // of the chart, of the line: parts are views of the content, which is large
 	keep := func() bool {
 		if name == "" {
 			return true
@@ -123,37 +124,32 @@ func partYAML(content []byte) *index {
 		if _, twice := made.entries[name]; twice {
 			return false
 		}
-		made.entries[name] = bytes.Clone(part.Bytes())
-		part.Reset()
+		made.entries[name] = content[start:offset:offset]
 		name = ""
 		return true
 	}
 	for line := range bytes.Lines(content) {
-		if topLine.Match(line) {
+		found := chartLine.FindSubmatch(line)
+		switch {
+		case topLine.Match(line):
 			if !keep() {
 				return nil
 			}
-			inside = strings.TrimRight(string(line), " \r\n") == "entries:"
-			if !inside {
+			if inside = strings.TrimRight(string(line), " \r\n") == "entries:"; !inside {
 				head.Write(line)
 			}
-			continue
-		}
-		if !inside {
+		case !inside:
 			head.Write(line)
-			continue
-		}
-		if found := chartLine.FindSubmatch(line); found != nil && (indent == "" || indent == string(found[1])) {
+		case found != nil && (indent == "" || indent == string(found[1])):
 			if !keep() {
 				return nil
 			}
-			indent = string(found[1])
+			indent, start = string(found[1]), offset
 			name = string(found[2]) + string(found[3]) + string(found[4])
-		}
-		if name == "" && len(bytes.TrimSpace(line)) > 0 {
+		case name == "" && len(bytes.TrimSpace(line)) > 0:
 			return nil
 		}
-		part.Write(line)
+		offset += len(line)
 	}
 	if !keep() || bytes.Contains(content, []byte("\n---")) || len(made.entries) == 0 {
 		return nil
