@@ -107,7 +107,7 @@ class Signatures:
 
     async def _by_notation(self, namespace: str, wanted: Verification, signed: Signed) -> bool:
         if wanted.secret_ref is None:
-            raise Unverified("verification secret cannot be empty: '' must be set")
+            raise Unverified("spec.verify.secretRef must be set for provider 'notation'")
         data = await read_secret(self.kube, namespace, wanted.secret_ref.name)
         if _POLICY not in data:
             raise Unverified(f"'{_POLICY}' not found in secret '{namespace}/{wanted.secret_ref.name}'")
