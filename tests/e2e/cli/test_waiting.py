@@ -191,9 +191,21 @@ async def test_a_controllers_log(space: Space) -> None:
     """⚠ CLI40: lines about no object show with -A only. The pod is a real process of the virtual node."""
     labels = {"app.kubernetes.io/part-of": "flux"}
     probe = {"httpGet": {"path": "/readyz", "port": 9440}, "periodSeconds": 1}
-    container = {"name": "manager", "image": "ghcr.io/fleetloop/source-watcher:v1", "readinessProbe": probe}
-    pod = {"metadata": {"labels": {"app": "controller"}}, "spec": {"containers": [container]}}
+    data = {"args": ["--storage-path=/data"], "volumeMounts": [{"name": "data", "mountPath": "/data"}]}
+    container = {"name": "manager", "image": "ghcr.io/fleetloop/source-watcher:v1", "readinessProbe": probe} | data
+    spec = {"containers": [container], "volumes": [{"name": "data", "emptyDir": {}}]}
+    pod = {"metadata": {"labels": {"app": "controller"}}, "spec": spec}
     ref = ObjectRef("apps/v1", "Deployment", space.name, "source-watcher")
+    rbac = "rbac.authorization.k8s.io"
+    await space.kube.apply(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": space.name},
+            "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "cluster-admin"},
+            "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": space.name}],
+        }
+    )
     await space.kube.create(
         {
             "apiVersion": ref.api_version,
