@@ -1,6 +1,7 @@
 """What the setters do to a file, and what they leave as it is."""
 
 import random
+import time
 
 import pytest
 import yaml
@@ -122,3 +123,24 @@ def test_hostile_values_stay_values() -> None:
 def test_files_that_are_no_text_are_left_alone() -> None:
     content = b'\xff\xfea\x00 # {"$imagepolicy": "team:app"}'
     assert edit(content, IMAGES) == Edited(content, left_alone=("it is no UTF-8 text",))
+
+
+LINES = [
+    '- image: a:1 # {"$imagepolicy": "team:app"}\n',
+    '# {"$imagepolicy": "team:app"}\n- a:1\n',
+    '  x # {"$imagepolicy": "team:app"}\n',
+    '# {"$imagepolicy": 1}\n',
+]
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_time_grows_with_the_file_and_not_faster(line: str) -> None:
+    head = "a: |\n" if line.startswith("  ") else ""
+
+    def seconds(lines: int) -> float:
+        begun = time.process_time()
+        edited(head + line * lines)
+        return time.process_time() - begun
+
+    seconds(100)
+    assert seconds(8000) < 30 * max(seconds(1000), 0.01)

@@ -4,6 +4,7 @@
 scalar or on a line of its own above it. Flux: helm-notification-image.md 5.4.
 """
 
+import bisect
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ MARKER = '"$imagepolicy"'
 _COMMENT = re.compile(r"(?:(?<=\s)|^)#", re.MULTILINE)
 _BEHIND = re.compile(r"[ \t]*,?[ \t]+|")  # between a scalar and its comment
 _PROPERTIES = re.compile(r"(?:(?:&\S+|!\S*)\s+)*")
-_BELOW = re.compile(r"(?:[ \t]*#[^\n]*\r?\n)*[ \t]*(?:-[ \t]+)*")  # between a comment's line and its scalar
+_BELOW = re.compile(r"(?:[ \t]*#[^\n]*\r?\n){0,20}[ \t]*(?:-[ \t]+)*")  # between a comment's line and its scalar
 
 
 class NotYaml(ValueError):
@@ -33,6 +34,7 @@ class Scalar:
     is_key: bool
     document: int
     in_flow: bool
+    content_end: int  # of a block: where its last line ends, which is before comments that follow
 
     @property
     def is_block(self) -> bool:
@@ -92,14 +94,15 @@ def parse(text: str) -> Parsed:
 
 def markers(text: str, parsed: Parsed) -> Iterator[Marked | Unusable]:
     """In the order of the text."""
-    seen = -1
+    seen, line, counted = -1, 1, 0
     for position in _occurrences(text):
         start = _comment_start(text, position, parsed.scalars)
         if start is None or start == seen:
             continue  # inside of a value: what that is for is not known here
         seen = start
+        line, counted = line + text.count("\n", counted, start), start
         if "{" in text[start:position]:  # else it is prose
-            yield _marked(text, start, parsed.scalars)
+            yield _marked(text, start, line, parsed.scalars)
 
 
 def _occurrences(text: str) -> Iterator[int]:
@@ -111,19 +114,19 @@ def _occurrences(text: str) -> Iterator[int]:
 
 def _comment_start(text: str, position: int, scalars: Sequence[Scalar]) -> int | None:
     """Where the comment begins that holds `position`; None when it is part of a value."""
-    line = text.rfind("\n", 0, position) + 1
-    for found in _COMMENT.finditer(text, line, position):
-        if (around := _last_before(scalars, found.start())) is None or found.start() >= _content_end(text, around):
-            return found.start()
-        if around.is_block and found.start() < _header_end(text, around):
-            return found.start()
-    return None
+    begin = text.rfind("\n", 0, position) + 1
+    if around := _last_before(scalars, position):
+        in_header = around.is_block and position < _header_end(text, around)
+        if position < around.content_end and not in_header:
+            return None
+        begin = max(begin, around.start if in_header else around.content_end)
+    found = _COMMENT.search(text, begin, position)
+    return found.start() if found else None
 
 
-def _marked(text: str, start: int, scalars: Sequence[Scalar]) -> Marked | Unusable:
+def _marked(text: str, start: int, line: int, scalars: Sequence[Scalar]) -> Marked | Unusable:
     end = text.find("\n", start)
     comment = text[start : end if end >= 0 else len(text)]
-    line = text.count("\n", 0, start) + 1
     setter = _setter_of(comment)
     if setter is None:
         return Unusable(line, "the comment is not a JSON object whose $imagepolicy is a text")
@@ -162,20 +165,19 @@ def _scalar_below(text: str, comment: int, scalars: Sequence[Scalar]) -> Scalar 
     gap = _BELOW.match(text, below) if below else None
     if gap is None:
         return None
-    found = next((scalar for scalar in scalars if scalar.start >= below), None)
+    number = bisect.bisect_left(scalars, below, key=_start)
+    found = scalars[number] if number < len(scalars) else None
     return found if found and found.start == gap.end() and not found.is_key else None
 
 
 def _last_before(scalars: Sequence[Scalar], position: int) -> Scalar | None:
     """By bisection: files of ten thousand marked lines are read too."""
-    low, high = 0, len(scalars)
-    while low < high:
-        middle = (low + high) // 2
-        if scalars[middle].start < position:
-            low = middle + 1
-        else:
-            high = middle
-    return scalars[low - 1] if low else None
+    number = bisect.bisect_left(scalars, position, key=_start)
+    return scalars[number - 1] if number else None
+
+
+def _start(scalar: Scalar) -> int:
+    return scalar.start
 
 
 def _header_end(text: str, scalar: Scalar) -> int:
@@ -184,20 +186,19 @@ def _header_end(text: str, scalar: Scalar) -> int:
     return end if end >= 0 else scalar.end
 
 
-def _content_end(text: str, scalar: Scalar) -> int:
-    """A block scalar's end is where the next token starts: comments on the way are not of its content."""
-    if not scalar.is_block:
-        return scalar.end
-    header = _header_end(text, scalar)
-    indents = [len(line) - len(line.lstrip(" ")) for line in text[header + 1 : scalar.end].split("\n") if line.strip()]
-    if not indents:
-        return header
-    end = header + 1
-    for line in text[header + 1 : scalar.end].split("\n"):
-        if line.strip() and len(line) - len(line.lstrip(" ")) < indents[0]:
+def _content_end(text: str, start: int, end: int) -> int:
+    """Of a block scalar that ends, for the parser, where the next token starts."""
+    header = text.find("\n", start, end)
+    if header < 0:
+        return end
+    at, indent = header + 1, -1
+    for line in text[at:end].split("\n"):
+        depth = len(line) - len(line.lstrip(" ")) if line.strip() else -1
+        indent = depth if indent < 0 else indent
+        if 0 <= depth < indent:
             break
-        end += len(line) + 1
-    return min(end, scalar.end)
+        at += len(line) + 1
+    return min(at, end) if indent >= 0 else header
 
 
 class _Reader:
@@ -234,7 +235,8 @@ class _Reader:
         path = [opened.key for opened in self._open]
         in_flow = bool(self._open and self._open[-1].is_flow)
         is_key = self._step(event.value)
-        scalar = Scalar(start, end, event.value, style, is_key, len(self.resources) - 1, in_flow)
+        content_end = _content_end(self._text, start, end) if style in {"|", ">"} else end
+        scalar = Scalar(start, end, event.value, style, is_key, len(self.resources) - 1, in_flow, content_end)
         self.scalars.append(scalar)
         if not is_key and (field := _NAMES.get(tuple(path))):
             self.resources[-1].setdefault(field, event.value)

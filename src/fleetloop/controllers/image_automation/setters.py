@@ -175,4 +175,4 @@ def _seen(scalar: Scalar, value: str | None) -> Scalar:
     """Without its place; `value` instead of its own. A value is read the same with quotes or without."""
     if value is not None and scalar.is_block:
         value += "\n" * (len(scalar.value) - len(scalar.value.rstrip("\n")))
-    return replace(scalar, start=0, end=0, style="", value=scalar.value if value is None else value)
+    return replace(scalar, start=0, end=0, content_end=0, style="", value=scalar.value if value is None else value)
