@@ -133,7 +133,9 @@ async def test_what_people_do_with_kubectl_is_undone(space: Space, command: tupl
     def as_before(live: Manifest) -> bool:
         same = all(live["metadata"].get(key) == before["metadata"].get(key) for key in ("labels", "annotations"))
         return (
-            same and live["data"] == {"a": "1"} and live["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
+            same
+            and live.get("data") == {"a": "1"}
+            and live["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"]
         )
 
     await space.until(space.config_map(), as_before)

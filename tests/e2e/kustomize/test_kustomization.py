@@ -143,6 +143,24 @@ async def test_a_foreign_write_during_a_wait_is_repaired_too(space: Space) -> No
     await space.until(space.config_map(), lambda live: live["metadata"]["uid"] != uid)
 
 
+async def test_a_foreign_write_during_a_repair_is_repaired_too(space: Space) -> None:
+    """Found by the bench: a Service deleted while the pass that repaired something else still ran stayed away, and the wait
+    for it timed out."""
+    names = [f"pair-{number}" for number in range(20)]
+    files = {f"{name}-{side}.yaml": CONFIG_MAP.replace("settings", f"{name}-{side}") for name in names for side in "ab"}
+    await space.publish({**files, "web.yaml": STUCK}, ONE)
+    ref = await space.kustomization(wait=True, timeout="5m")
+    await space.until(ref, lambda live: "Running health checks" in condition(live, "Reconciling").get("message", ""))
+    for later, name in enumerate(names):  # by so many requests, to meet every step of a pass
+        one, other = space.config_map(f"{name}-a"), space.config_map(f"{name}-b")
+        uid = (await space.kube.get(other))["metadata"]["uid"]
+        await space.kube.delete(one)
+        for _ in range(later):
+            await space.kube.get(other)
+        await space.kube.delete(other)
+        await space.until(other, lambda live, uid=uid: live["metadata"]["uid"] != uid)
+
+
 async def test_a_failed_job_ends_the_wait_early(space: Space) -> None:
     job = """apiVersion: batch/v1
 kind: Job

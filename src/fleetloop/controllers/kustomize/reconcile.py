@@ -6,7 +6,7 @@ Steps write facts into the draft, saved even when one raises. Nobody here writes
 import datetime
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fleetloop.api.durations import duration_text, seconds_of
 from fleetloop.api.kustomize import Kustomization, KustomizationStatus
@@ -40,6 +40,7 @@ from fleetloop.runtime.health_waits import Verdict
 from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Waiting
 
 HEALTHY = "Healthy"
+DISTURBED = ""  # by a foreign write to what it applied: the wait for the same revision goes on
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,6 @@ class Applied:
     waiting: Waiting | None
     changed: bool
     artifact: str = ""  # its digest
-    outdated_by: str = ""  # a ConfigMap or Secret that has changed since
 
 
 class KustomizationReconciler:
@@ -62,6 +62,7 @@ class KustomizationReconciler:
         self._tools = tools
         self._applier = Applier(tools)
         self._applied: dict[Key, Applied] = {}
+        self._outdated: dict[Key, str] = {}  # by what, since the last pass began to build: also while it applies
 
     async def reconcile(self, obj: Kustomization, draft: Status, report: Report) -> Outcome:
         """One pass. Every failure but a terminal one is tried again after spec.retryInterval."""
@@ -98,15 +99,15 @@ class KustomizationReconciler:
 
     def disturb(self, key: Key) -> None:
         """Something it applied was changed by others: the next pass applies again, whatever it was waiting for."""
-        self._applied.pop(key, None)
+        self._outdated.setdefault(key, DISTURBED)
 
     def configured(self, key: Key, ref: ObjectRef) -> None:
         """A ConfigMap or Secret that it names has changed: what was made with the old one counts no longer."""
-        if applied := self._applied.get(key):
-            self._applied[key] = replace(applied, outdated_by=str(ref))
+        self._outdated[key] = str(ref)
 
     def forget(self, key: Key) -> None:
         self._applied.pop(key, None)
+        self._outdated.pop(key, None)
         self._applier.forget(key)
         self._tools.clusters.disown(key)
 
@@ -119,13 +120,16 @@ class KustomizationReconciler:
         self, cluster: Cluster, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report
     ) -> Outcome:
         token = pass_token(ks, source, cluster.name)
-        if (applied := self._applied.get(ks.key)) and applied.token == token and not applied.outdated_by:
+        applied, outdated_by = self._applied.get(ks.key), self._outdated.get(ks.key)
+        if applied and applied.token == token and outdated_by is None:
             if verdict := self._tools.waits.take_verdict(ks.key, token):
                 return self._judge(ks, draft, source, applied, verdict, report)
             if applied.waiting and self._tools.waits.is_waiting(ks.key, token):
                 return applied.waiting
-        elif applied and applied.waiting and self._tools.waits.is_waiting(ks.key, applied.token):
-            await self._cancel_wait(ks, draft, source, applied, report)
+        elif applied and (outdated_by or applied.token != token) and self._tools.waits.is_waiting(ks.key, applied.token):
+            await self._cancel_wait(ks, draft, source, applied, outdated_by, report)
+        self._applied.pop(ks.key, None)
+        self._outdated.pop(ks.key, None)
         started = time.monotonic()
         built = await self._build(ks, draft, source, report)
         digest = digest_of(built.objects)
@@ -184,11 +188,17 @@ class KustomizationReconciler:
         return Waiting(token, targets, timeout, message, not self._tools.settings.gate("DisableFailFastBehavior"))
 
     async def _cancel_wait(
-        self, ks: Kustomization, draft: KustomizationStatus, source: Source, applied: Applied, report: Report
+        self,
+        ks: Kustomization,
+        draft: KustomizationStatus,
+        source: Source,
+        applied: Applied,
+        outdated_by: str | None,
+        report: Report,
     ) -> None:
         """Whatever the gate says, a wait for what is outdated ends at once; the gate makes it a condition of its own."""
         self._tools.waits.cancel(ks.key)
-        trigger = applied.outdated_by or (source.key if applied.artifact != source.artifact.digest else ks.key)
+        trigger = outdated_by or (source.key if applied.artifact != source.artifact.digest else ks.key)
         report.event(
             "Normal",
             "Progressing",
@@ -218,7 +228,7 @@ class KustomizationReconciler:
         now, seconds = utc_now(), time.monotonic() - applied.started
         mark(draft, HEALTHY, "False", failure.reason, failure.detail, generation=ks.metadata.generation, now=now)
         draft.history = recorded(draft.history, applied.digest, failure.reason, source, seconds, now)
-        del self._applied[ks.key]
+        self._applied.pop(ks.key, None)
         return failure
 
     async def _check_rights(
