@@ -20,6 +20,7 @@ from fleetloop.storage.ignore import IgnoreRules
 _BLOCK = 512
 _LEVEL = 6
 _CHUNK = 1 << 20
+_NAME_BYTES, _PATH_BYTES = 255, 3072  # what Linux takes, with room for the directory that we unpack into
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 NOTHING_IGNORED = IgnoreRules(())
 
@@ -204,4 +205,6 @@ def _safe_name(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
         raise UnsafeArchive(f"archive holds the unsafe path '{name[:200]}'")
+    if len(os.fsencode(name)) > _PATH_BYTES or any(len(os.fsencode(part)) > _NAME_BYTES for part in path.parts):
+        raise UnsafeArchive(f"archive holds a path that is too long for a file system: '{name[:200]}'")
     return path
