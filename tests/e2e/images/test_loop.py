@@ -9,7 +9,6 @@ import pytest
 from fleetloop import oci
 from fleetloop.oci.content import FLUX_CONFIG, FLUX_CONTENT, OCI_MANIFEST
 from tests.e2e.images.automation import IMAGES, Tenant, ready
-from tests.kit.cluster import Cluster
 from tests.kit.controller import Controller
 from tests.kit.registry import registry
 
@@ -23,10 +22,9 @@ async def pushed(client: oci.Registry, repository: oci.Repository, tag: str) -> 
     await client.push_manifest(repository.tagged(tag), raw, OCI_MANIFEST)
 
 
-async def test_a_new_tag_becomes_a_commit(tenant: Tenant, cluster: Cluster, tmp_path: Path) -> None:
-    reflector = Controller(
-        "image-reflector-controller", cluster.kubeconfig, tmp_path / "reflector", (f"--storage-path={tmp_path / 'tags'}",)
-    )
+async def test_a_new_tag_becomes_a_commit(tenant: Tenant, tmp_path: Path) -> None:
+    kubeconfig, flags = tenant.world.controller.kubeconfig, (f"--storage-path={tmp_path / 'tags'}",)
+    reflector = Controller("image-reflector-controller", kubeconfig, tmp_path / "reflector", flags)
     await reflector.start()
     try:
         async with registry(tmp_path / "registry") as address, aiohttp.ClientSession() as http:
