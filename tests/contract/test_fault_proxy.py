@@ -150,10 +150,23 @@ async def test_a_broken_watch_misses_nothing(place: Place, fault: Fault) -> None
 async def test_a_silent_watch_is_opened_again(place: Place) -> None:
     place.rule(Fault.WATCH_STALLED)
     async with watching(place, quiet=2.0) as seen:
+        await seen.until(lambda names: "kube-root-ca.crt" in names)  # listed: what follows comes by the watch
         for number in range(8):
             await place.direct.apply(place.config_map("a", a=str(number)))
         await seen.until(lambda names: names.get("a") == "7")
     assert any(isinstance(error, TimeoutError) for error in seen.errors)
+
+
+async def test_a_kind_that_is_not_served_is_known_to_have_no_objects(place: Place) -> None:
+    """Else what reads it would wait for ever for its list."""
+    seen = Seen()
+    cache: Cache[Manifest] = Cache(place.kube, "no.such.group/v1", "Widget", lambda found: found, seen)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        running = group.create_task(cache.run())
+        await cache.synced.wait()
+        running.cancel()
+    assert not len(cache)
+    assert seen.errors
 
 
 async def test_streams_that_end_at_once_are_not_opened_in_a_loop(place: Place) -> None:

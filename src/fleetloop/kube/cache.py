@@ -78,6 +78,7 @@ class Cache(Generic[T]):
             except (ApiError, Unreachable, TimeoutError) as error:
                 if isinstance(error, ApiError) and error.status not in BUSY:
                     version = ""  # too old, from the future of another server, or the kind went: list again
+                    self.synced.set()  # nothing there that we may see, until told otherwise
                 self._listener.disturbed(error)
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # the server gives no event to wait for
             pause = min(pause * 2, LAST_RETRY)

@@ -9,10 +9,10 @@ import copy
 import datetime
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from fleetloop.api import names
 from fleetloop.api.durations import InvalidDuration
@@ -141,10 +141,13 @@ class Controller(Generic[T]):
             label_selector=settings.label_selector,
         )
 
-    async def run(self) -> None:
-        """Until cancelled."""
+    async def run(self, after: Iterable[Cache[Any]] = ()) -> None:
+        """Until cancelled. `after`: kinds that the passes read; none begins before they were listed, or what is only not seen yet
+        would be told as not found."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.cache.run())
+            for cache in after:
+                await cache.synced.wait()
             while True:
                 await self._slots.take()
                 group.create_task(self._work(await self.queue.next()))

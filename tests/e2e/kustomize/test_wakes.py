@@ -1,11 +1,12 @@
 """What wakes a Kustomization besides its own changes: labelled ConfigMaps and Secrets, its source (source-kustomize.md 8.12)."""
 
+import asyncio
 import base64
 
 import pytest
 
-from tests.e2e.kustomize.conftest import Space, condition, is_ready
-from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, OTHER, STUCK, TWO
+from tests.e2e.kustomize.conftest import DEADLINE, KUSTOMIZE_API, Space, condition, is_ready
+from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, OTHER, REQUESTED_AT, STUCK, TWO
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -104,3 +105,25 @@ async def test_health_of_what_a_tenant_may_not_read_is_not_told(space: Space) ->
     await space.until(
         await space.kustomization(healthChecks=checks), lambda live: condition(live, "Healthy").get("status") == "Unknown"
     )
+
+
+async def test_a_restart_is_no_news_to_a_kustomization_with_many_sources_around(space: Space) -> None:
+    """Once a pass that began before the sources were listed told `not found`."""
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization()
+    before = await space.ready(ref, ONE)
+    for number in range(300):
+        await space.publish({"cm.yaml": CONFIG_MAP}, ONE, source=f"other-{number}")
+    for word in ("one", "two", "three"):
+        await space.world.controller.stop()
+        await space.kube.patch(ref, {"metadata": {"annotations": {REQUESTED_AT: word}}})
+        version = (await space.kube.get(ref))["metadata"]["resourceVersion"]
+        await space.world.controller.start()
+        async with asyncio.timeout(DEADLINE):
+            async for event in space.kube.watch(KUSTOMIZE_API, "Kustomization", space.name, resource_version=version):
+                if event.type == "BOOKMARK":
+                    continue
+                assert condition(event.object, "Ready")["status"] == "True"
+                if event.object["status"].get("lastHandledReconcileAt") == word:
+                    break
+    assert condition(await space.kube.get(ref), "Ready") == condition(before, "Ready")

@@ -23,14 +23,14 @@ class SourceWatches:
     def __init__(self, kube: Kube, revised: Revised, disturbed: Disturbed, *, external_artifacts: bool) -> None:
         self._kube, self._revised, self._disturbed = kube, revised, disturbed
         kinds = (*KINDS, *(["ExternalArtifact"] if external_artifacts else []))
-        self._caches = {kind: self._cache(kind) for kind in kinds}
+        self.caches = {kind: self._cache(kind) for kind in kinds}
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
-        return [cache.run() for cache in self._caches.values()]
+        return [cache.run() for cache in self.caches.values()]
 
     def find(self, key: Key) -> Object | None:
         """As last seen."""
-        cache = self._caches.get(key.kind)
+        cache = self.caches.get(key.kind)
         return cache.get(key.namespace, key.name) if cache else None
 
     def _cache(self, name: str) -> Cache[Object]:

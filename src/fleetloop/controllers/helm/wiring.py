@@ -94,7 +94,12 @@ class Wiring:
 
     def jobs(self) -> list[Any]:
         """Coroutines that run for as long as the controller does."""
-        found = [self._controller.run(), self._live.run(), self._rules.run(), *self._sources.jobs()]
+        found = [
+            self._controller.run(after=self._sources.caches.values()),
+            self._live.run(),
+            self._rules.run(),
+            *self._sources.jobs(),
+        ]
         found += [watch_memory(self._settings.memory)] if self._settings.gate("OOMWatch") else []
         found += self._cached.jobs() if self._cached else []
         found += self._configs.jobs() if self._configs else []

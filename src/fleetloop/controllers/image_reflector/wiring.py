@@ -23,8 +23,10 @@ _SELECT_TIMEOUT = 10.0  # seconds
 async def run(tools: Tools, settings: ReflectorSettings) -> None:
     """The whole controller."""
     async with Engines() as engines, asyncio.TaskGroup() as group:
-        for controller in _controllers(tools, settings, engines):
-            group.create_task(controller.run())
+        controllers = _controllers(tools, settings, engines)
+        caches = [controller.cache for controller in controllers]
+        for controller in controllers:
+            group.create_task(controller.run(after=caches))
 
 
 def _controllers(tools: Tools, settings: ReflectorSettings, engines: Engines) -> list[Controller[Any]]:

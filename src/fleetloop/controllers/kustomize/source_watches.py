@@ -28,14 +28,14 @@ class SourceWatches:
         self._revised = revised
         self._disturbed = disturbed
         kinds = (*KINDS, *(["ExternalArtifact"] if settings.gate("ExternalArtifact") else []))
-        self._caches = {kind: self._cache(kind) for kind in kinds}
+        self.caches = {kind: self._cache(kind) for kind in kinds}
 
     def jobs(self) -> list[Coroutine[Any, Any, None]]:
-        return [cache.run() for cache in self._caches.values()]
+        return [cache.run() for cache in self.caches.values()]
 
     def find(self, key: Key) -> Object | None:
         """As last seen."""
-        return self._caches[key.kind].get(key.namespace, key.name)
+        return self.caches[key.kind].get(key.namespace, key.name)
 
     async def for_pass(self, ks: Kustomization) -> Sources:
         """What the watches told; under the gate DirectSourceFetch, what the API server says at this moment."""

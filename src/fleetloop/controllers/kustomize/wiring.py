@@ -116,7 +116,7 @@ class Wiring:
 
     def jobs(self) -> list[Any]:
         """Coroutines that run for as long as the controller does."""
-        found = [self._controller.run(), self._clusters.run(), self._rules.run()]
+        found = [self._controller.run(after=self._sources.caches.values()), self._clusters.run(), self._rules.run()]
         found += self._sources.jobs()
         found += self._cached.jobs() if self._cached else []
         found += self._configs.jobs() if self._configs else []

@@ -55,8 +55,10 @@ async def run(tools: Tools, settings: SourceSettings) -> None:
         storage = Storage(store, settings.advertised, Retention(settings.retention_ttl, settings.retention_records))
         parts = _parts(tools, settings, storage, engines, temp)
         group.create_task(parts.indexes.purge_every(settings.helm_cache_purge_interval))
-        for controller in _controllers(parts):
-            group.create_task(controller.run())
+        controllers = _controllers(parts)
+        caches = [controller.cache for controller in controllers]
+        for controller in controllers:
+            group.create_task(controller.run(after=caches))
 
 
 @dataclass(frozen=True, slots=True)

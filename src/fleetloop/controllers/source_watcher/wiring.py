@@ -33,7 +33,7 @@ async def run(tools: Tools, settings: WatcherSettings) -> None:
     with tempfile.TemporaryDirectory(prefix="artifacts-") as folder:
         async with artifact_server(store.root, host, port), asyncio.TaskGroup() as group:
             wired = _Wiring(tools, settings, store, Path(folder))
-            group.create_task(wired.controller.run())
+            group.create_task(wired.controller.run(after=wired.sources.values()))
             for cache in wired.sources.values():
                 group.create_task(cache.run())
 
