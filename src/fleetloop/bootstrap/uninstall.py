@@ -1,7 +1,7 @@
 """`uninstall`: the controllers and the API's own objects go; what they deployed stays.
 
 Where the peer goes on over every error and ends well (⚠ 44), this waits for the controllers to end before it takes
-their finalizers away, looks whether everything is gone, and fails when something is not.
+their rights and finalizers away, looks whether everything is gone, and fails when something is not.
 """
 
 import asyncio
@@ -17,8 +17,8 @@ from fleetloop.bootstrap.say import Say
 from fleetloop.bootstrap.waits import until
 from fleetloop.kube import ApiError, Kube, Manifest, NotFound, ObjectRef, Unreachable, ref_of
 
+DEPLOYMENT = ("apps/v1", "Deployment")
 IN_NAMESPACE = (
-    ("apps/v1", "Deployment"),
     ("v1", "Service"),
     ("networking.k8s.io/v1", "NetworkPolicy"),
     ("v1", "ServiceAccount"),
@@ -81,11 +81,11 @@ async def uninstall(removal: Removal, kube: Kube, say: Say, timeout: float) -> N
     """Raises StepFailed when something could not be removed. `timeout` in seconds, for each wait."""
     work = _Work(kube, removal, say)
     say.action(f"deleting components in {removal.namespace} namespace")
+    await _end_controllers(work, timeout)
     for api_version, kind in IN_NAMESPACE:
         await _delete_all(work, api_version, kind, removal.namespace)
     for api_version, kind in IN_CLUSTER:
         await _delete_all(work, api_version, kind, "")
-    await _until_gone(work, timeout, _controller_pods)
 
     say.action("deleting toolkit.fluxcd.io finalizers in all namespaces")
     for kind in WITH_FINALIZERS:
@@ -103,9 +103,24 @@ async def uninstall(removal: Removal, kube: Kube, say: Say, timeout: float) -> N
     say.success("uninstall finished")
 
 
-async def _delete_all(work: _Work, api_version: str, kind: str, namespace: str) -> None:
+async def _end_controllers(work: _Work, timeout: float) -> None:
+    """Until its process ends, kustomize-controller brings back what it finds deleted: a Deployment with pods goes after them, so
+    that its own cannot come back, and what came back meanwhile goes too."""
+    pods = await _listed(work, "v1", "Pod", work.removal.namespace, SELECTOR)
+    propagation = "Foreground" if pods else "Background"
+    while True:
+        gone, failures = len(work.gone), work.failures
+        await _delete_all(work, *DEPLOYMENT, work.removal.namespace, propagation)
+        if len(work.gone) == gone or work.removal.is_rehearsal:
+            return
+        await _until_gone(work, timeout, _controllers)
+        if work.failures > failures:
+            return
+
+
+async def _delete_all(work: _Work, api_version: str, kind: str, namespace: str, propagation: str = "Background") -> None:
     for live in await _listed(work, api_version, kind, namespace, SELECTOR):
-        await _delete(work, live)
+        await _delete(work, live, propagation)
 
 
 async def _listed(work: _Work, api_version: str, kind: str, namespace: str, selector: str) -> list[Manifest]:
@@ -118,20 +133,21 @@ async def _listed(work: _Work, api_version: str, kind: str, namespace: str, sele
         return []
 
 
-async def _delete(work: _Work, live: Manifest) -> None:
+async def _delete(work: _Work, live: Manifest, propagation: str = "Background") -> None:
     ref = ref_of(live)
     try:
         if work.removal.is_rehearsal:
             await work.kube.get(ref)
         else:
-            await work.kube.delete(ref)
+            await work.kube.delete(ref, propagation=propagation)
     except NotFound:
         return  # an earlier run got this far
     except (ApiError, Unreachable) as error:
         work.failed(f"{ref} deletion failed: {error}")
         return
+    if ref not in map(ref_of, work.gone):  # else it came back, and was told already
+        work.say.success(f"{ref} deleted {work.removal.suffix}")
     work.gone.append(live)
-    work.say.success(f"{ref} deleted {work.removal.suffix}")
 
 
 async def _strip(work: _Work, live: Manifest) -> None:
@@ -150,35 +166,38 @@ async def _strip(work: _Work, live: Manifest) -> None:
     work.say.success(f"{ref} finalizers deleted {work.removal.suffix}")
 
 
-async def _until_gone(work: _Work, timeout: float, what: Callable[[_Work], Awaitable[list[ObjectRef]]]) -> None:
+async def _until_gone(work: _Work, timeout: float, what: Callable[[_Work], Awaitable[list[Manifest]]]) -> None:
     if work.removal.is_rehearsal:
         return
-    left = set(await what(work))
+    objects = await what(work)
+    left = {ref_of(one) for one in objects}
     try:
         async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
-            for ref in tuple(left):
-                group.create_task(_gone(work.kube, ref, left))
+            for one in objects:
+                group.create_task(_gone(work.kube, one, left))
     except TimeoutError:
         for ref in sorted(left):
             work.failed(f"{ref} is still being deleted after {timeout:g}s")
 
 
-async def _gone(kube: Kube, ref: ObjectRef, left: set[ObjectRef]) -> None:
+async def _gone(kube: Kube, one: Manifest, left: set[ObjectRef]) -> None:
     async def judge(live: Manifest | None) -> bool | None:
-        return None if live else True
+        """Another object of the name is no longer this one."""
+        return None if live and live["metadata"]["uid"] == one["metadata"].get("uid", live["metadata"]["uid"]) else True
 
     with contextlib.suppress(NotFound):  # its kind went too
-        await until(kube, ref, judge)
-    left.discard(ref)
+        await until(kube, ref_of(one), judge)
+    left.discard(ref_of(one))
 
 
-async def _controller_pods(work: _Work) -> list[ObjectRef]:
-    """Only those of Deployments that were deleted: others may carry the label."""
-    apps: set[Any] = {one["metadata"]["name"] for one in work.gone if one["kind"] == "Deployment"}
+async def _controllers(work: _Work) -> list[Manifest]:
+    """The deleted Deployments and their pods; other pods may carry the label."""
+    deployments = [one for one in work.gone if one["kind"] == "Deployment"]
+    apps: set[Any] = {one["metadata"]["name"] for one in deployments}
     pods = await _listed(work, "v1", "Pod", work.removal.namespace, SELECTOR)
-    return [ref_of(pod) for pod in pods if (pod["metadata"].get("labels") or {}).get("app") in apps]
+    return deployments + [pod for pod in pods if (pod["metadata"].get("labels") or {}).get("app") in apps]
 
 
-async def _shared(work: _Work) -> list[ObjectRef]:
+async def _shared(work: _Work) -> list[Manifest]:
     """What is gone only when everything in it is."""
-    return [ref_of(one) for one in work.gone if one["kind"] in ("CustomResourceDefinition", "Namespace")]
+    return [one for one in work.gone if one["kind"] in ("CustomResourceDefinition", "Namespace")]
