@@ -81,7 +81,8 @@ class Place:
             yield process
         finally:
             if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # reaped by the loop's thread, and not told here yet
+                    os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 
     async def run(self, *words: str, answers: str = "", **environment: str) -> Finished:
@@ -97,8 +98,7 @@ class Place:
             while raw := await process.stderr.readline():
                 said.append(raw.decode().rstrip("\n"))
                 if line in said[-1]:
-                    os.killpg(process.pid, signal.SIGKILL)
-                    return said
+                    return said  # which ends the process
         raise AssertionError(f"{line!r} was never said, but: {said}")
 
     async def secret(self, namespace: str, name: str = "flux-system") -> dict[str, bytes]:
