@@ -13,7 +13,7 @@ import pytest
 import uvloop
 
 from fleetloop.engine import EngineError, EngineGone, EngineKilled, Engines, EngineSettings, Family
-from tests.kit.processes import children_of
+from tests.kit.processes import engines_of
 from tests.kit.waiting import eventually
 
 KILLS = 50
@@ -49,7 +49,7 @@ async def _fifty_kills() -> None:
             async with asyncio.timeout(30):
                 while answers < target:  # noqa: ASYNC110  # counts what others do
                     await asyncio.sleep(0.001)
-            for pid in children_of(os.getpid()):
+            for pid in engines_of(os.getpid()):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         done = True

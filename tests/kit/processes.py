@@ -20,3 +20,13 @@ def children_of(pid: int) -> set[int]:
                 child = int(entry.parent.name)
                 found |= {child} | children_of(child)
     return found
+
+
+def engines_of(pid: int) -> list[int]:
+    """The engines among `children_of`: a worker of these tests has clusters and forges as children too."""
+    found = []
+    for child in children_of(pid):
+        with contextlib.suppress(OSError):
+            if b"fleetloop-engine" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found

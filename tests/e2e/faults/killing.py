@@ -7,10 +7,9 @@ import random
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.e2e.faults.following import Following
-from tests.kit.processes import children_of
+from tests.kit.processes import engines_of
 
 NEXT_REVISION = 600.0  # seconds
 
@@ -50,12 +49,3 @@ async def kill_engines(following: Following, controller_pid: Callable[[], int], 
                 os.kill(dice.choice(engines), signal.SIGKILL)
                 kills += 1
     return kills
-
-
-def engines_of(pid: int) -> list[int]:
-    found = []
-    for child in children_of(pid):
-        with contextlib.suppress(OSError):
-            if b"fleetloop-engine" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
-    return found
