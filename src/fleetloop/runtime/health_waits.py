@@ -13,6 +13,10 @@ from fleetloop.kube.kstatus import Health
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.outcome import Target, Waiting
 
+FAILURES_COUNT_AFTER = (
+    3.0  # seconds. A controller tells of a new generation with the conditions of the last one before it has looked
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -29,7 +33,8 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Wait:
-    """`unsettled`: the targets that were not Current when last looked at."""
+    """`unsettled`: the targets that were not Current when last looked at. `again`: when a failure that came too early to count is
+    looked at again."""
 
     token: str
     targets: frozenset[Target]
@@ -37,14 +42,19 @@ class _Wait:
     timer: asyncio.TimerHandle
     since: float
     unsettled: set[Target]
+    again: asyncio.TimerHandle | None = None
 
 
 class HealthWaits:
-    """`health_of` says InProgress while what it knows is older than the target's version."""
+    """`health_of` says InProgress while what it knows is older than the target's version. `patience`: seconds of a wait before a
+    failure counts."""
 
-    def __init__(self, enqueue: Callable[[Key], None], health_of: Callable[[Target], Health]) -> None:
+    def __init__(
+        self, enqueue: Callable[[Key], None], health_of: Callable[[Target], Health], patience: float = FAILURES_COUNT_AFTER
+    ) -> None:
         self._enqueue = enqueue
         self._health_of = health_of
+        self._patience = patience
         self._waits: dict[Key, _Wait] = {}
         self._watchers: defaultdict[tuple[str, ObjectRef], dict[Key, Target]] = defaultdict(dict)  # by cluster and object
         self._verdicts: dict[Key, Verdict] = {}
@@ -77,6 +87,8 @@ class HealthWaits:
         wait = self._waits.pop(key, None)
         if wait:
             wait.timer.cancel()
+            if wait.again:
+                wait.again.cancel()
             for target in wait.targets:
                 place = (target.cluster, target.ref)
                 self._watchers[place].pop(key, None)
@@ -92,7 +104,7 @@ class HealthWaits:
         else:
             wait.unsettled.add(target)
         if wait.fail_fast and status == "Failed":
-            self._conclude(key)
+            self._fail(key)
         elif not wait.unsettled:
             self._check(key)
 
@@ -100,8 +112,22 @@ class HealthWaits:
         wait = self._waits[key]
         states = {target: self._health_of(target).status for target in wait.targets}
         wait.unsettled = {target for target, status in states.items() if status != "Current"}
-        if not wait.unsettled or (wait.fail_fast and "Failed" in states.values()):
+        if not wait.unsettled:
             self._conclude(key)
+        elif wait.fail_fast and "Failed" in states.values():
+            self._fail(key)
+
+    def _fail(self, key: Key) -> None:
+        wait, loop = self._waits[key], asyncio.get_running_loop()
+        counts = wait.since + self._patience
+        if loop.time() >= counts:
+            self._conclude(key)
+        elif wait.again is None:
+            wait.again = loop.call_at(counts, self._look_again, key)
+
+    def _look_again(self, key: Key) -> None:
+        self._waits[key].again = None
+        self._check(key)
 
     def _conclude(self, key: Key) -> None:
         wait = self.cancel(key)

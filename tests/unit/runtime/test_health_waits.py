@@ -15,10 +15,15 @@ ONE, TWO = ObjectRef("v1", "A", "n", "one"), ObjectRef("v1", "A", "n", "two")
 class World:
     """Health as a table; what was woken as a list."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 0.0) -> None:
         self.health = {ONE: "InProgress", TWO: "InProgress"}
         self.woken: list[Key] = []
-        self.waits = HealthWaits(self.woken.append, lambda t: Health(self.health[t.ref]))  # type: ignore[arg-type]
+        self.ended = asyncio.Event()
+        self.waits = HealthWaits(self._wake, lambda t: Health(self.health[t.ref]), patience)  # type: ignore[arg-type]
+
+    def _wake(self, key: Key) -> None:
+        self.woken.append(key)
+        self.ended.set()
 
     def turns(self, ref: ObjectRef, status: str) -> None:
         self.health[ref] = status
@@ -89,12 +94,36 @@ async def test_one_failure_ends_the_wait() -> None:
     assert set(verdict.unsettled) == {ONE, TWO}
 
 
+async def test_a_failure_of_the_generation_before_does_not_end_the_wait() -> None:
+    """A Deployment whose rollout failed tells so of the next generation too, until its controller has looked."""
+    world = World(patience=60)
+    world.health = {ONE: "Failed", TWO: "Current"}
+    world.waits.start(KEY, waiting())
+    world.turns(ONE, "Failed")
+    assert world.woken == []
+    world.turns(ONE, "Current")
+    verdict = world.waits.take_verdict(KEY, "t")
+    assert verdict is not None
+    assert verdict.unsettled == {}
+
+
+async def test_a_failure_that_stands_ends_the_wait_though_nothing_changes() -> None:
+    world = World(patience=0.02)
+    world.health = {ONE: "Failed", TWO: "Current"}
+    world.waits.start(KEY, waiting())
+    assert world.woken == []
+    async with asyncio.timeout(2):
+        await world.ended.wait()
+    verdict = world.waits.take_verdict(KEY, "t")
+    assert verdict is not None
+    assert verdict.failed
+
+
 async def test_the_deadline_ends_the_wait() -> None:
-    world, ended = World(), asyncio.Event()
-    world.waits = HealthWaits(lambda _: ended.set(), lambda t: Health(world.health[t.ref]))  # type: ignore[arg-type]
+    world = World()
     world.waits.start(KEY, waiting(timeout=0.01))
     async with asyncio.timeout(2):
-        await ended.wait()
+        await world.ended.wait()
     verdict = world.waits.take_verdict(KEY, "t")
     assert verdict is not None
     assert not verdict.failed
@@ -122,12 +151,11 @@ async def test_already_current_ends_at_once_and_cancel_forgets() -> None:
 
 async def test_a_repair_during_a_wait_does_not_buy_time() -> None:
     """The same token keeps its deadline, else a second writer could keep an object from ever failing."""
-    world, ended = World(), asyncio.Event()
-    world.waits = HealthWaits(lambda _: ended.set(), lambda t: Health(world.health[t.ref]))  # type: ignore[arg-type]
+    world = World()
     world.waits.start(KEY, waiting(timeout=0))
     world.waits.start(KEY, waiting(timeout=0.01))
     async with asyncio.timeout(2):
-        await ended.wait()
+        await world.ended.wait()
     verdict = world.waits.take_verdict(KEY, "t")
     assert verdict is not None
     assert verdict.seconds >= 0.01

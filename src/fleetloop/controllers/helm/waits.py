@@ -4,6 +4,7 @@ Flux: helm-notification-image.md 2.14.
 """
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from fleetloop.kube.errors import ApiError, Expired, NotFound, Unreachable
 from fleetloop.kube.kstatus import Health, condition, health_of
 from fleetloop.kube.objects import Manifest, ObjectRef, version_of
 from fleetloop.runtime.health_rules import rules_for
+from fleetloop.runtime.health_waits import FAILURES_COUNT_AFTER
 from fleetloop.runtime.outcome import Target
 
 Judge = Callable[[Target], Health]
@@ -118,14 +120,19 @@ class Waits:
             self._running[waiter.key] = (waiter, changed)
         self._keep({(ref.api_version, ref.kind) for ref, target in targets.items() if target.rules})
         self._use({(ref.api_version, ref.kind) for ref in targets})
+        loop = asyncio.get_running_loop()
+        counts = loop.time() + FAILURES_COUNT_AFTER
         try:
             while True:
                 changed.clear()
                 if waiter.superseded_by:
                     raise AnswerRefused(f"canceled: {waiter.superseded_by} has something newer")
-                if self._all_healthy(targets, mode):
+                early = loop.time() < counts
+                if self._all_healthy(targets, mode, may_fail=not early):
                     return
-                await changed.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(counts if early else None):
+                        await changed.wait()
         finally:
             self._running.pop(waiter.key, None)
             for ref in targets:
@@ -133,11 +140,11 @@ class Waits:
                 if not self._changed[ref]:
                     del self._changed[ref]
 
-    def _all_healthy(self, targets: dict[ObjectRef, Target], mode: str) -> bool:
-        """Raises AnswerRefused when one has failed."""
+    def _all_healthy(self, targets: dict[ObjectRef, Target], mode: str, *, may_fail: bool) -> bool:
+        """Raises AnswerRefused when one has failed, if it may."""
         health = {ref: self._judge(target) for ref, target in targets.items()}
         failed = [f"{ref} status: '{found.status}'" for ref, found in sorted(health.items()) if found.status == "Failed"]
-        if failed:
+        if failed and may_fail:
             raise AnswerRefused(f"failed early due to stalled resources: [{', '.join(failed)}]")
         return all(found.status == "Current" or _has_started(targets[ref], found, mode) for ref, found in health.items())
 
