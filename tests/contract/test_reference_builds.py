@@ -1,4 +1,4 @@
-"""Every overlay of the reference repositories builds, and the lock-down lands in the arguments of the generated controllers."""
+"""Every overlay of the reference repositories builds, its releases render, and the lock-down lands in the controllers."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -23,8 +23,10 @@ OVERLAYS = [
     ("infra", "components/production"),
     ("infra", "settings/staging"),
     ("infra", "settings/production"),
+    ("infra", "update"),
     ("apps", "staging"),
     ("apps", "production"),
+    ("apps", "update"),
 ]
 
 
@@ -50,10 +52,58 @@ async def test_overlay_builds(engines: Engines, repository: str, path: str) -> N
     assert len(names_of(objects)) == len(objects)
 
 
-@pytest.mark.parametrize("environment", ["staging", "production"])
+@pytest.mark.parametrize("environment", ["staging", "production", "update"])
 async def test_everything_of_apps_is_in_its_namespace(engines: Engines, environment: str) -> None:
     objects = await build(engines, REFERENCE / "apps", environment)
     assert {o["metadata"]["namespace"] for o in objects} == {"apps"}
+
+
+CHARTS = {  # HelmRelease -> its chart
+    "event-exporter": "charts/event-exporter",
+    "snapshot-controller": "charts/snapshot-controller",
+    "catalog": "charts/catalog",
+    "reviews": "apps/charts/reviews",
+}
+
+
+async def render(engines: Engines, name: str, values: dict[str, Any], folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Objects and hooks of a release."""
+    source = {"root": str(REFERENCE), "path": CHARTS[name]}
+    package = {"dependencies": [], "valuesFiles": [], "valuesRoot": "", "ignoreMissing": False, "metadata": ""}
+    made = await engines.call(Family.HELM, "charts.build", 30, source=source, into=str(folder), **package)
+    assert made["problem"] == "", made["error"]
+    chart = {"path": made["path"], "version": ""}
+    result = await engines.call(
+        Family.HELM, "helm.render", 30, chart=chart, values=values, postRender=None, name=name, namespace=name, upgrade=False
+    )
+    return dict(result)
+
+
+def pods_of(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The specs of pods, and of what makes pods."""
+    specs = [o["spec"] for o in objects if o["kind"] in {"Pod", "Deployment", "Job"}]
+    return [spec["template"]["spec"] if "template" in spec else spec for spec in specs]
+
+
+@pytest.mark.parametrize(
+    "repository, path",
+    [o for o in OVERLAYS if (o[0] == "apps" and o[1] != "update") or o[1].startswith("components")],
+    ids="/".join,
+)
+async def test_releases_of_an_overlay_render(engines: Engines, tmp_path: Path, repository: str, path: str) -> None:
+    """With the values of that environment; each has a test, and restricted pods only."""
+    objects = await build(engines, REFERENCE / repository, path)
+    maps = {o["metadata"]["name"]: o["data"] for o in objects if o["kind"] == "ConfigMap"}
+    releases = [o for o in objects if o["kind"] == "HelmRelease"]
+    assert releases
+    for release in releases:
+        spec = release["spec"]
+        layers = [{"content": maps[ref["name"]]["values.yaml"]} for ref in spec.get("valuesFrom", [])]
+        rendered = await render(engines, spec["releaseName"], {"layers": layers, "inline": spec["values"]}, tmp_path)
+        assert any("test" in hook["metadata"]["annotations"]["helm.sh/hook"] for hook in rendered["hooks"])
+        for pod in pods_of([*rendered["objects"], *rendered["hooks"]]):
+            assert pod["securityContext"]["runAsNonRoot"]
+            assert all(c["securityContext"]["capabilities"] == {"drop": ["ALL"]} for c in pod["containers"])
 
 
 LOCKED = {

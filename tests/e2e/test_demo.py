@@ -3,11 +3,18 @@
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
 DEADLINE = 420.0  # seconds; a minute on a quiet machine
 LOCK_DOWN = {"--no-cross-namespace-refs=true", "--default-service-account=default"}
+
+DIFFERENCE = re.compile(r"^ {4}[-+] ", re.MULTILINE)
+MARKED = [  # what the automation changes: a version, and no other byte of its line
+    "".join(f'    {sign}{indent}tag: {tag} # {{"$imagepolicy": "apps:{policy}:tag"}}\n' for sign, tag in (("-", old), ("+", new)))
+    for indent, policy, old, new in (("    ", "catalog-chart", "1.0.0", "1.1.0"), ("      ", "catalog", "2.0.0", "2.1.0"))
+]
 
 
 async def fleetloop(*arguments: str, home: Path) -> tuple[int, str, str]:
@@ -33,11 +40,22 @@ async def test_the_demo_shows_what_it_promises_and_locks_down_what_runs(tmp_path
             "staging runs nginx-unprivileged:1.29.2",
             "production, on branch production, still runs nginx-unprivileged:1.29.1",
             "production runs nginx-unprivileged:1.29.2",
+            "the forge's webhook brought it to staging",
+            "ImagePolicies select 1.1.0 and 2.1.0",
+            "has the status staging/apps: success",
+            "alert in the chat: helmrelease/catalog.apps: Helm upgrade succeeded for release apps/catalog",
+            "production, on branch production, still has the chart 1.0.0",
+            "has the status production/apps: success",
             "it is back after",
             'User "system:serviceaccount:apps:apps" cannot patch resource "clusterroles"',
             "staging is Ready again",
+            "production, on branch production, still has moderation: strict",
+            "Helm upgrade failed for release apps/reviews",
+            "Helm rollback to previous release apps/reviews.v2 with chart reviews@1.0.0 succeeded",
         ):
             assert line in said, said
+        assert [said.count(line) for line in MARKED] == [2] * len(MARKED), said  # in the commits, and in the promotion
+        assert len(DIFFERENCE.findall(said)) == 2 * 2 * len(MARKED), said
         code, out, said = await fleetloop("local", "status", "-o", "json", folder, home=tmp_path)
         assert code == 0, said
         status = json.loads(out)

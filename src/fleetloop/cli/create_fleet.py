@@ -1,4 +1,4 @@
-"""`create fleet`: the three repositories of a new fleet, as folders to review, commit and push."""
+"""`create fleet`: the repositories of a new fleet and its charts, as folders to review, commit and push."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from fleetloop.cli.errors import UsageError
 
 @dataclass(frozen=True)
 class CreateFleet(Command):
-    """Write the repositories of a new fleet: fleet, infra and apps.
+    """Write the repositories of a new fleet: fleet, infra and apps, and the charts that they install.
 
     Secrets are encrypted with SOPS for the two age recipients; their values are placeholders until you fill them in.
     Without recipients new age keys are made, and written beside the repositories.
@@ -25,6 +25,7 @@ class CreateFleet(Command):
     organisation: str = flag("--organisation", help="organisation that owns the repositories")
     host: str = flag("--host", default="github.com", help="host of the forge")
     domain: str = flag("--domain", default="example.com", help="domain of the applications' host names")
+    registry: str = flag("--registry", help="registry of charts and images, as HOST/PATH (default registry.DOMAIN/ORGANISATION)")
     fleet: str = flag("--fleet", default="fleet", help="name of the fleet repository")
     infra: str = flag("--infra", default="infra", help="name of the infra repository")
     apps: str = flag("--apps", default="apps", help="name of the apps repository")
@@ -39,7 +40,7 @@ class CreateFleet(Command):
 
     async def run(self, cx: Context) -> None:
         from fleetloop.engine import Engines
-        from fleetloop.fleet import FleetNames, sealing, write_fleet
+        from fleetloop.fleet import CHARTS, FleetNames, sealing, write_fleet
 
         target = Path(self.directory)
         names = FleetNames(
@@ -51,10 +52,11 @@ class CreateFleet(Command):
             fleet=self.fleet,
             infra=self.infra,
             apps=self.apps,
+            registry=self.registry,
         )
         async with Engines() as engines:
             await write_fleet(target, names, sealing(engines, {}))
-        for repository in (names.fleet, names.infra, names.apps):
+        for repository in (names.fleet, names.infra, names.apps, CHARTS):
             cx.say.success(f"wrote {target / repository}")
         cx.say.action(f"read {target / names.fleet / 'README.md'} for the next steps")
 

@@ -12,8 +12,9 @@ from fleetloop.cli.context import Context
 class Demo(Command):
     """Run a whole fleet on this machine.
 
-    Starts a Git forge, a registry and two clusters, bootstraps both from a fleet repository, and shows changes arriving. The
-    fleet runs until you press Ctrl-C; `--keep` leaves it running.
+    Starts a Git forge, a registry, a chat and two clusters, bootstraps both from a fleet repository, and shows what happens
+    next: commits, new charts and images, a hand that slips, a release that crashes. The fleet runs until you press Ctrl-C;
+    `--keep` leaves it running.
 
     Examples:
       fleetloop demo
@@ -42,6 +43,7 @@ class Demo(Command):
                 cx.print(f"  fleetloop get kustomizations -A --kubeconfig={kubeconfig}   # {name}")
             cx.print(f"  fleetloop local status --dir={folder}")
             cx.print(f"  forge: {place.forge_url} (certificate authority: {place.ca_file})")
+            cx.print(f"  alerts: {place.chat_url}")
             if self.keep:
                 kept = True
             elif not self.exit:

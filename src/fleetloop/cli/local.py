@@ -1,4 +1,4 @@
-"""`local`: clusters on this machine, with a Git forge and a registry. The work is `fleetloop.local`'s."""
+"""`local`: clusters on this machine, with a Git forge, a registry and a chat. The work is `fleetloop.local`'s."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ class Reset(Command):
 
 @dataclass(frozen=True)
 class Status(Command):
-    """Show the local clusters, the forge and the registry.
+    """Show the local clusters, the forge, the registry and the chat.
 
     Examples:
       fleetloop local status
@@ -120,7 +120,7 @@ class Status(Command):
             cx.write(formatted(document, self.output))
             return
         cx.write(table(["Name", "Context", "Server", "Ready", "Pods"], [_row(cluster) for cluster in document["clusters"]]))
-        for service in ("forge", "registry"):
+        for service in ("forge", "registry", "chat"):
             if document[service]:
                 cx.print(f"\n{service}: {document[service].get('url', '')}")
 

@@ -2,6 +2,7 @@
 
 from fleetloop.fleet.age_key import AgeKey, new_age_key
 from fleetloop.fleet.layout import (
+    CHARTS,
     Cluster,
     FleetNames,
     InvalidNames,
@@ -15,6 +16,7 @@ from fleetloop.fleet.layout import (
 from fleetloop.fleet.seal import UNFILLED, sealing
 
 __all__ = [
+    "CHARTS",
     "UNFILLED",
     "AgeKey",
     "Cluster",

@@ -1,4 +1,4 @@
-"""The three repositories of a new fleet, made from the reference repositories that ship with the program.
+"""The repositories of a new fleet and the charts that they install, made from the ones that ship with the program.
 
 Only for a beginning: a fleet that lives is changed in Git by its owners. Nothing here talks to a forge or a cluster.
 """
@@ -15,6 +15,8 @@ import fleetloop
 
 ENVIRONMENTS = ("staging", "production")  # folders of the infra and apps repositories
 EXAMPLE_HOST, EXAMPLE_ORGANISATION, EXAMPLE_DOMAIN = "git.example.com", "example-org", "example.com"
+EXAMPLE_REGISTRY = f"registry.{EXAMPLE_DOMAIN}/{EXAMPLE_ORGANISATION}"
+CHARTS = "charts"  # the folder of charts that are published to the registry
 # Who can read the encrypted files in reference/: nobody, their identities were thrown away.
 EXAMPLE_PLATFORM_RECIPIENT = "age1uxmchlfk78nnaf78zccwuh0cyxxmnlps9fa2l6xcp0dswjsqg9qqkne6w3"
 EXAMPLE_APPS_RECIPIENT = "age14lu5dj9uu077kz6g5y2taa3h6g2ys3hz6fpcz08aezglx27zapfsmxc6nt"
@@ -23,6 +25,7 @@ SEALED = ".sops.yaml"  # the ending of files that hold a Secret
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 FORGE_NAME = re.compile(r"[A-Za-z0-9][-._A-Za-z0-9]*")
 HOST = re.compile(r"[A-Za-z0-9][-.A-Za-z0-9]*(:[0-9]{1,5})?")
+REGISTRY = re.compile(r"[A-Za-z0-9][-.A-Za-z0-9]*(:[0-9]{1,5})?(/[a-z0-9]+([-._]+[a-z0-9]+)*)*")
 DOMAIN = re.compile(r"[a-z0-9][-.a-z0-9]*")
 BRANCH = re.compile(r"[A-Za-z0-9_][-._/A-Za-z0-9]*")
 RECIPIENT = re.compile(r"age1[a-z0-9]{50,}")
@@ -50,7 +53,8 @@ def default_clusters() -> tuple[Cluster, ...]:
 class FleetNames:
     """What differs between one organisation's fleet and another's. Raises InvalidNames.
 
-    `host` may carry a port; `domain` is the suffix of the applications' host names (storefront.CLUSTER.DOMAIN).
+    `host` may carry a port; `domain` is the suffix of the applications' host names (storefront.CLUSTER.DOMAIN). `registry`:
+    host and path below which images and `charts/NAME` are, without scheme; `plain_registry`: it has no TLS.
     Secrets in fleet are encrypted for `platform_recipient`, those in apps for `apps_recipient` (age public keys).
     """
 
@@ -62,6 +66,8 @@ class FleetNames:
     fleet: str = "fleet"
     infra: str = "infra"
     apps: str = "apps"
+    registry: str = ""  # registry.DOMAIN/ORGANISATION
+    plain_registry: bool = False
     clusters: tuple[Cluster, ...] = default_clusters()
 
     def __post_init__(self) -> None:
@@ -69,6 +75,8 @@ class FleetNames:
             require(FORGE_NAME, field, getattr(self, field))
         require(HOST, "host", self.host)
         require(DOMAIN, "domain", self.domain)
+        if self.registry:
+            require(REGISTRY, "registry", self.registry)
         require(RECIPIENT, "platform_recipient", self.platform_recipient)
         require(RECIPIENT, "apps_recipient", self.apps_recipient)
         for cluster in self.clusters:
@@ -112,10 +120,10 @@ def reference_folder() -> Path:
 
 
 def fleet_files(names: FleetNames) -> dict[PurePosixPath, str | SecretDraft]:
-    """Every file of the three repositories, by its path below the target (`REPOSITORY/…`)."""
+    """Every file of the repositories and of the charts, by its path below the target (`REPOSITORY/…`)."""
     files: dict[PurePosixPath, str | SecretDraft] = {}
     reference = reference_folder()
-    repositories = {"fleet": names.fleet, "infra": names.infra, "apps": names.apps}
+    repositories = {"fleet": names.fleet, "infra": names.infra, "apps": names.apps, CHARTS: CHARTS}
     for folder, repository in repositories.items():
         for source in sorted(p for p in (reference / folder).rglob("*") if p.is_file()):
             text = source.read_text()
@@ -171,6 +179,8 @@ def renamed(text: str, names: FleetNames) -> str:
     """One pass over the text, longest example name first, so that no replacement is itself replaced."""
     organisation = names.organisation
     table = {
+        EXAMPLE_REGISTRY: names.registry or f"registry.{names.domain}/{organisation}",
+        "insecure: false": f"insecure: {str(names.plain_registry).lower()}",
         EXAMPLE_HOST: names.host,
         EXAMPLE_ORGANISATION: organisation,
         f"{EXAMPLE_ORGANISATION}/fleet": f"{organisation}/{names.fleet}",

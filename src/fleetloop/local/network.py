@@ -18,6 +18,7 @@ KUBELET_PORT = 10250
 FORGE_PORT = 3443
 FORGE_SSH_PORT = 3022
 REGISTRY_PORT = 5000
+CHAT_PORT = 3080
 
 
 class NoFreeNetwork(Exception):
@@ -51,7 +52,7 @@ class Network:
 
     def is_free(self) -> bool:
         """Nobody listens on the ports we would use."""
-        return all(map(self._is_port_free, (API_PORT, KUBELET_PORT, FORGE_PORT, FORGE_SSH_PORT, REGISTRY_PORT)))
+        return all(map(self._is_port_free, (API_PORT, KUBELET_PORT, FORGE_PORT, FORGE_SSH_PORT, REGISTRY_PORT, CHAT_PORT)))
 
     def _is_port_free(self, port: int) -> bool:
         with contextlib.closing(socket.socket()) as probe:

@@ -1,4 +1,4 @@
-"""What all clusters of a folder share: the Git forge and the OCI registry."""
+"""What all clusters of a folder share: the Git forge, the OCI registry, and a chat room for alerts."""
 
 import asyncio
 import contextlib
@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from fleetloop.local.alongside import alongside
+from fleetloop.local.chat import chat_on
 from fleetloop.local.child import ServerDied, ServerProcess
-from fleetloop.local.network import FORGE_PORT, FORGE_SSH_PORT, REGISTRY_PORT
+from fleetloop.local.network import CHAT_PORT, FORGE_PORT, FORGE_SSH_PORT, REGISTRY_PORT
 from fleetloop.local.pki import Authority
 from fleetloop.local.programs import Programs
 from fleetloop.local.state import StateFolder
@@ -19,10 +20,10 @@ TRIES = 4
 
 
 class SharedServices:
-    """`running` starts both, `until_ready` waits until they answer, `status` tells how to reach them."""
+    """`running` starts them, `until_ready` waits until they answer, `status` tells how to reach them."""
 
     def __init__(self, state: StateFolder, programs: Programs) -> None:
-        address = state.network().server
+        address = self._address = state.network().server
         Authority.ensure(state.pki, "fleetloop local")
         authority = ["--ca-cert", str(state.pki / "ca.crt"), "--ca-key", str(state.pki / "ca.key")]
         ports = ["--address", address, "--port", str(FORGE_PORT), "--ssh-port", str(FORGE_SSH_PORT)]
@@ -43,14 +44,19 @@ class SharedServices:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with self._forge.running(), self._registry.running(), alongside(self._hear()):
+        async with (
+            chat_on(self._address, CHAT_PORT) as chat,
+            self._forge.running(),
+            self._registry.running(),
+            alongside(self._hear(chat)),
+        ):
             yield
 
     async def until_ready(self) -> None:
         """Raises ServerDied."""
         await asyncio.shield(self._ready)  # whoever waits may leave
 
-    async def _hear(self) -> None:
+    async def _hear(self, chat: str) -> None:
         try:
             forge = json.loads(await _announcement(self._forge))
             registry = json.loads(await _announcement(self._registry))
@@ -61,6 +67,7 @@ class SharedServices:
         self._status = {
             "forge": forge | {"pid": self._forge.pid},
             "registry": {"url": f"oci://{registry['address']}", "pid": self._registry.pid, "insecure": True},
+            "chat": {"url": chat, "hook": f"{chat}/hook"},
         }
         self._ready.set_result(None)
 

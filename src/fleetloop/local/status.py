@@ -7,7 +7,8 @@ from fleetloop.local.state import StateFolder
 
 
 def status_of(state: StateFolder, clusters: list[dict[str, Any]], services: dict[str, Any], pid: int | None) -> dict[str, Any]:
-    """`services` has `forge` (url, sshUrl, caFile, adminToken, …) and `registry` (url, …) while they run."""
+    """`services` has `forge` (url, sshUrl, caFile, adminToken, …) and `registry` (url, …) and `chat` (url, hook) while
+    they run."""
     return {
         "dir": str(state.path),
         "running": pid is not None,
@@ -17,6 +18,7 @@ def status_of(state: StateFolder, clusters: list[dict[str, Any]], services: dict
         "clusters": clusters,
         "forge": services.get("forge"),
         "registry": services.get("registry"),
+        "chat": services.get("chat"),
     }
 
 

@@ -7,6 +7,16 @@ from tests.e2e.helm.conftest import CONFIG_MAP, TEST_POD, VALUES, Space, chart, 
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
+CRASHING = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: {{ .Release.Name }}-web}
+spec:
+  progressDeadlineSeconds: 1
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}, annotations: {local.fleetloop.dev/fail: {{ .Values.crash | quote }}}}
+    spec: {containers: [{name: web, image: {{ .Values.image | quote }}}]}
+"""
 STUCK = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: stuck}\nspec: {progressDeadlineSeconds: 1, replicas: 1, " + (
     "selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {nodeSelector: {no: where}, "
     "containers: [{name: x, image: x}]}}}\n"
@@ -103,6 +113,20 @@ async def test_a_failed_upgrade_rolls_back_and_the_next_good_one_recovers(space:
     assert await space.kube.find(ObjectRef("apps/v1", "Deployment", space.name, "app-web"))
     version = await space.publish(chart("1.2.0"), "1.2.0")
     await space.ready(chartVersion=version)
+
+
+async def test_a_version_that_crashes_rolls_back_in_place(space: Space) -> None:
+    """The Deployment goes back itself: that its last rollout failed is not held against this one."""
+    await space.publish(chart(templates={"web.yaml": CRASHING, "settings.yaml": CONFIG_MAP}))
+    remediation = {"remediation": {"retries": 0, "remediateLastFailure": True}}
+    await space.install(values={"crash": "false"}, upgrade=remediation)
+    await space.ready(version=1)
+    await space.install(values={"crash": "true"}, upgrade=remediation)
+    live = await space.failed("RetriesExceeded", "Stalled")
+    assert condition(live, "Remediated")["reason"] == "RollbackSucceeded", condition(live, "Remediated")["message"]
+    assert (snapshot(live)["version"], snapshot(live)["status"]) == (3, "deployed")
+    await space.install(values={"crash": "false", "greeting": "again"}, upgrade=remediation)
+    await space.ready(version=4)
 
 
 async def test_tests_run_after_the_release(space: Space) -> None:

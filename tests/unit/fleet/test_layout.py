@@ -1,7 +1,9 @@
 """The reference repositories hold together, and a fleet made from them carries nothing of the example organisation."""
 
 import asyncio
+import re
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 import yaml
@@ -19,8 +21,9 @@ from fleetloop.fleet import (
 from fleetloop.fleet.layout import EXAMPLE_APPS_RECIPIENT, EXAMPLE_PLATFORM_RECIPIENT
 
 REFERENCE = reference_folder()
-MANIFESTS = sorted(p for p in REFERENCE.rglob("*.yaml"))
+MANIFESTS = sorted(p for p in REFERENCE.rglob("*.yaml") if "templates" not in p.parts)  # those are Helm's
 KUSTOMIZATIONS = [p for p in MANIFESTS if p.name == "kustomization.yaml"]
+SECRETS = ("git-auth", "chat", "commit-status", "webhook")  # of each tenant on each cluster
 PLATFORM, APPS = new_age_key().recipient, new_age_key().recipient
 
 
@@ -43,6 +46,11 @@ def relative(path: Path) -> str:
     return str(path.relative_to(REFERENCE))
 
 
+def generated_from(kustomization: dict[str, Any]) -> list[str]:
+    """Files of generated ConfigMaps, `KEY=FILE` or `FILE`."""
+    return [file.rpartition("=")[2] for entry in kustomization.get("configMapGenerator", []) for file in entry["files"]]
+
+
 @pytest.mark.parametrize("path", MANIFESTS, ids=relative)
 def test_every_manifest_parses(path: Path) -> None:
     for document in filter(None, yaml.safe_load_all(path.read_text())):
@@ -52,8 +60,7 @@ def test_every_manifest_parses(path: Path) -> None:
 @pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=relative)
 def test_kustomizations_name_existing_files(path: Path) -> None:
     kustomization = yaml.safe_load(path.read_text())
-    generated = [file for entry in kustomization.get("configMapGenerator", []) for file in entry["files"]]
-    for entry in [*kustomization.get("resources", []), *kustomization.get("components", []), *generated]:
+    for entry in [*kustomization.get("resources", []), *kustomization.get("components", []), *generated_from(kustomization)]:
         target = path.parent / entry
         assert target.is_file() or (target / "kustomization.yaml").is_file(), entry
 
@@ -61,7 +68,7 @@ def test_kustomizations_name_existing_files(path: Path) -> None:
 @pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=relative)
 def test_kustomizations_list_every_manifest_beside_them(path: Path) -> None:
     kustomization = yaml.safe_load(path.read_text())
-    listed = {*kustomization.get("resources", []), *(f for e in kustomization.get("configMapGenerator", []) for f in e["files"])}
+    listed = {*kustomization.get("resources", []), *generated_from(kustomization)}
     assert {p.name for p in path.parent.glob("*.yaml") if p.name != path.name} <= listed
 
 
@@ -82,13 +89,62 @@ def test_both_clusters_include_the_lock_down() -> None:
 
 def test_written_fleet_carries_nothing_of_the_example(tmp_path: Path) -> None:
     asyncio.run(write_fleet(tmp_path, names(fleet="platform-fleet", apps="shop"), plain))
-    assert {p.name for p in tmp_path.iterdir()} == {"platform-fleet", "infra", "shop"}
+    assert {p.name for p in tmp_path.iterdir()} == {"platform-fleet", "infra", "shop", "charts"}
     left = ["example-org", "git.example", "example.com", "ENC[", EXAMPLE_PLATFORM_RECIPIENT, EXAMPLE_APPS_RECIPIENT]
     for path in (p for p in tmp_path.rglob("*") if p.is_file()):
         text = path.read_text()
         assert not [word for word in left if word in text], path
     assert "https://127.0.0.9:8443/globex/shop.git" in (tmp_path / "platform-fleet/tenants/base/apps/sync.yaml").read_text()
     assert "--owner=globex --repository=platform-fleet" in (tmp_path / "platform-fleet/README.md").read_text()
+
+
+def test_charts_and_images_come_from_the_registry_that_is_named(tmp_path: Path) -> None:
+    """By default from one below the domain; `insecure` is said of sources alone, where it is a field."""
+    asyncio.run(write_fleet(tmp_path / "own", names(registry="127.0.0.9:5000/globex", plain_registry=True), plain))
+    asyncio.run(write_fleet(tmp_path / "usual", names(), plain))
+    for folder, registry, insecure in (("own", "127.0.0.9:5000/globex", True), ("usual", "registry.globex.test/globex", False)):
+        source = yaml.safe_load((tmp_path / folder / "apps/base/catalog/chart.yaml").read_text())
+        assert (source["spec"]["url"], source["spec"]["insecure"]) == (f"oci://{registry}/charts/catalog", insecure)
+        values = yaml.safe_load((tmp_path / folder / "charts/catalog/values.yaml").read_text())
+        assert values["image"]["repository"] == f"{registry}/catalog"
+
+
+def test_only_staging_commits_and_what_says_so_may_do_nothing_else() -> None:
+    """The token that pushes is on staging alone; the account that applies `update/` has one rule."""
+    files = {str(path): file for path, file in fleet_files(names()).items()}
+    pushing = [path for path, file in files.items() if isinstance(file, SecretDraft) and file.name == "git-push"]
+    assert sorted(pushing) == [f"fleet/tenants/staging/{tenant}-git-push.sops.yaml" for tenant in ("apps", "infra")]
+    assert "updates" not in str(files["fleet/tenants/production/kustomization.yaml"])
+    for tenant in ("infra", "apps"):
+        folder = f"fleet/tenants/base/updates/{tenant}"
+        kinds = {one["kind"]: one for one in yaml.safe_load_all(str(files[f"{folder}/access.yaml"]))}
+        assert set(kinds) == {"ServiceAccount", "Role", "RoleBinding"}
+        assert kinds["Role"]["rules"] == [{"apiGroups": ["image.toolkit.fluxcd.io"], "resources": ["*"], "verbs": ["*"]}]
+        applied = {one["kind"]: one for one in yaml.safe_load_all(str(files[f"{folder}/sync.yaml"]))}
+        assert applied["Kustomization"]["spec"]["serviceAccountName"] == "updates"
+
+
+def test_every_marked_version_has_a_policy_and_every_policy_a_mark() -> None:
+    """Of charts and images that are ours; storefront and orders wait for a policy of whoever wants one."""
+    for tenant in ("infra", "apps"):
+        text = "".join(path.read_text() for path in sorted((REFERENCE / tenant).rglob("*.yaml")))
+        marked = set(re.findall(rf'"\$imagepolicy": "{tenant}:([a-z-]+)', text)) - {"storefront", "orders"}
+        update = [one for path in (REFERENCE / tenant / "update").glob("*.yaml") for one in yaml.safe_load_all(path.read_text())]
+        assert {one["metadata"]["name"] for one in update if one["kind"] == "ImagePolicy"} == marked
+
+
+def test_every_release_is_watched_tested_and_taken_back() -> None:
+    """Drift is repaired, the chart's own test decides, and what fails is rolled back: in every HelmRelease of the reference."""
+    releases = [
+        one for path in MANIFESTS for one in yaml.safe_load_all(path.read_text()) if one and one.get("kind") == "HelmRelease"
+    ]
+    assert {one["metadata"]["name"] for one in releases} == {"event-exporter", "snapshot-controller", "catalog", "reviews"}
+    for release in releases:
+        spec = release["spec"]
+        assert spec["driftDetection"]["mode"] == "enabled"
+        assert spec["test"]["enable"]
+        assert spec["upgrade"]["remediation"]["remediateLastFailure"]
+        assert spec["serviceAccountName"] in {"infra", "apps"}
 
 
 def test_secrets_are_sealed_for_who_reads_them() -> None:
@@ -98,10 +154,11 @@ def test_secrets_are_sealed_for_who_reads_them() -> None:
         f"fleet/tenants/{cluster}/{file}.sops.yaml": (secret, PLATFORM)
         for cluster in ("staging", "production")
         for file, secret in [
-            ("infra-git-auth", "infra/git-auth"),
-            ("apps-git-auth", "apps/git-auth"),
             ("apps-sops-age", "apps/sops-age"),
+            *((f"{tenant}-{name}", f"{tenant}/{name}") for tenant in ("infra", "apps") for name in SECRETS),
         ]
+    } | {
+        f"fleet/tenants/staging/{tenant}-git-push.sops.yaml": (f"{tenant}/git-push", PLATFORM) for tenant in ("infra", "apps")
     } | {f"apps/{environment}/orders-db.sops.yaml": ("apps/orders-db", APPS) for environment in ("staging", "production")}
 
 
@@ -137,6 +194,8 @@ def test_an_existing_fleet_is_left_alone(tmp_path: Path) -> None:
         ("apps", "-flag"),
         ("domain", "with space"),
         ("apps_recipient", "AGE-SECRET-KEY-1QQ"),
+        ("registry", "https://registry.example.com/acme"),
+        ("registry", "registry.example.com/../up"),
         ("clusters", (Cluster("Up", "staging", "main"),)),
         ("clusters", (Cluster("one", "test", "main"),)),
         ("clusters", (Cluster("one", "staging", "--force"),)),

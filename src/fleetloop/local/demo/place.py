@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,10 @@ from typing import Any
 
 from fleetloop.kube import Kube, from_kubeconfig
 from fleetloop.local import lifecycle
-from fleetloop.local.state import StateFolder
+from fleetloop.local.state import ClusterFolder, StateFolder
 
 CLUSTERS = ("staging", "production")
+WEBHOOKS = "webhook-receiver.flux-system"
 
 
 class DemoFailed(Exception):
@@ -21,17 +23,26 @@ class DemoFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`folder` holds the state of everything; `kubeconfigs` by cluster name."""
+    """`folder` holds the state of everything; `registry` is host:port, plain HTTP; `kubeconfigs` by cluster name."""
 
     folder: Path
     forge_url: str
     ca_file: Path
     admin_token: str
+    registry: str
+    chat_url: str
     kubeconfigs: Mapping[str, Path]
 
     @property
     def forge_host(self) -> str:
         return self.forge_url.removeprefix("https://")
+
+    def webhooks(self, cluster: str) -> str:
+        """Where the cluster's notification-controller hears webhooks: what an Ingress would lead to. Raises DemoFailed."""
+        services = json.loads(ClusterFolder(self.kubeconfigs[cluster].parent).service_map.read_text())
+        if WEBHOOKS not in services:
+            raise DemoFailed(f"{cluster}: nothing stands behind the Service {WEBHOOKS}")
+        return f"http://{services[WEBHOOKS]}"
 
     @contextlib.asynccontextmanager
     async def cluster(self, name: str) -> AsyncIterator[Kube]:
@@ -57,6 +68,8 @@ def place_of(folder: Path, status: Mapping[str, Any]) -> Place:
         forge_url=forge["url"],
         ca_file=Path(forge["caFile"]),
         admin_token=forge["adminToken"],
+        registry=status["registry"]["url"].removeprefix("oci://"),
+        chat_url=status["chat"]["url"],
         kubeconfigs={cluster["name"]: Path(cluster["kubeconfig"]) for cluster in status["clusters"]},
     )
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from fleetloop.api import names
 from fleetloop.kube import AlreadyExists, Kube, Manifest, ObjectRef
-from fleetloop.local.demo.organisation import ORGANISATION, Organisation, set_up
+from fleetloop.local.demo.organisation import ORGANISATION, Organisation, call_at_pushes, edited, set_up
 from fleetloop.local.demo.place import CLUSTERS, Place, bring_up, shown
-from fleetloop.local.demo.watching import Say, ready_of, until_object, until_ready
-from fleetloop.runtime.clock import utc_now
+from fleetloop.local.demo.releases import change_a_value, fail_and_recover
+from fleetloop.local.demo.updates import publish_and_follow
+from fleetloop.local.demo.watching import Say, ready_of, until_fetched, until_object, until_ready
 
 BOOTSTRAP_TIMEOUT = 300.0
 READY_TIMEOUT = 300.0
@@ -19,7 +20,6 @@ ACT_TIMEOUT = 120.0
 OLD_IMAGE, NEW_IMAGE = "nginx-unprivileged:1.29.1", "nginx-unprivileged:1.29.2"
 STOREFRONT = ObjectRef("apps/v1", "Deployment", "apps", "storefront")
 SERVICE = ObjectRef("v1", "Service", "apps", "storefront")
-APPS_SOURCE = ObjectRef("source.toolkit.fluxcd.io/v1", "GitRepository", "apps", "apps")
 APPS = ObjectRef("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", "apps")
 ESCAPE = """apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -32,15 +32,16 @@ rules:
 
 async def tell(folder: Path, say: Say, title: "Title") -> Place:
     """The whole demo; the fleet goes on running. Raises DemoFailed."""
-    title("A forge, a registry and two clusters on this machine")
+    title("A forge, a registry, a chat room and two clusters on this machine")
     place = await bring_up(folder, lambda cluster, event: say.waiting(f"{cluster}: {event}"))
     for cluster, kubeconfig in place.kubeconfigs.items():
         say.success(f"{cluster}: a real Kubernetes API server, kubeconfig {kubeconfig}")
     say.success(f"forge: {place.forge_url}")
 
-    title("Three repositories: fleet, infra, apps")
+    title("Three repositories: fleet, infra, apps; charts of our own in the registry")
     organisation = await set_up(place)
     say.success(f"pushed {ORGANISATION}/fleet, {ORGANISATION}/infra and {ORGANISATION}/apps, secrets encrypted with SOPS and age")
+    say.success(f"pushed charts to oci://{organisation.names.registry}/charts")
 
     for cluster in CLUSTERS:
         title(f"Bootstrap {cluster} with the bot's token")
@@ -51,10 +52,19 @@ async def tell(folder: Path, say: Say, title: "Title") -> Place:
         async with asyncio.TaskGroup() as group:
             for name, kube in (("staging", staging), ("production", production)):
                 group.create_task(until_ready(name, kube, say, READY_TIMEOUT))
+        title("The forge calls both clusters at each push")
+        await call_at_pushes(organisation, {"staging": staging, "production": production})
+        say.success(f"webhooks of infra and apps lead to both clusters; alerts are shown at {place.chat_url}")
         await _change(organisation, staging, production, say, title)
         await _promote(organisation, production, say, title)
+        title("A new chart and a new image are published")
+        await publish_and_follow(organisation, staging, production, say)
         await _drift(staging, say, title)
         await _escape(organisation, staging, say, title)
+        title("A value of a Helm release is committed to apps, branch main")
+        await change_a_value(organisation, staging, production, say)
+        title("A version that crashes is committed, then one that works")
+        await fail_and_recover(organisation, staging, say)
     return place
 
 
@@ -110,16 +120,11 @@ async def _give_key(kube: Kube, organisation: Organisation) -> None:
 
 async def _change(organisation: Organisation, staging: Kube, production: Kube, say: Say, title: Title) -> None:
     title("A new version of an application is committed to apps, branch main")
-
-    def bump(tree: Path) -> None:
-        file = tree / "base" / "storefront" / "deployment.yaml"
-        file.write_text(file.read_text().replace(OLD_IMAGE, NEW_IMAGE))
-
     started = time.monotonic()
-    sha = await organisation.commit("apps", "Storefront 1.29.2", bump)
+    sha = await organisation.commit("apps", "Storefront 1.29.2", edited("base/storefront/deployment.yaml", OLD_IMAGE, NEW_IMAGE))
     say.success(f"pushed {sha[:8]}: {NEW_IMAGE}")
-    await _poke(staging)
-    await _poke(production)
+    await until_fetched(staging, sha, ACT_TIMEOUT)
+    say.success(f"the forge's webhook brought it to staging in {time.monotonic() - started:.1f}s")
     await until_object(staging, STOREFRONT, lambda live: image_of(live).endswith(NEW_IMAGE), ACT_TIMEOUT)
     say.success(f"staging runs {NEW_IMAGE} after {time.monotonic() - started:.1f}s")
     live = await production.get(STOREFRONT)
@@ -131,7 +136,6 @@ async def _promote(organisation: Organisation, production: Kube, say: Say, title
     started = time.monotonic()
     sha = await organisation.merge("apps", "production", "main")
     say.success(f"merged as {sha[:8]}")
-    await _poke(production)
     await until_object(production, STOREFRONT, lambda live: image_of(live).endswith(NEW_IMAGE), ACT_TIMEOUT)
     say.success(f"production runs {NEW_IMAGE} after {time.monotonic() - started:.1f}s")
 
@@ -162,11 +166,9 @@ async def _escape(organisation: Organisation, staging: Kube, say: Say, title: Ti
 
     sha = await organisation.commit("apps", "A role for everything", escape)
     say.action(f"pushed {sha[:8]}: a ClusterRole in the apps repository")
-    await _poke(staging)
     refused = await until_object(staging, APPS, lambda live: _refused(live, sha), ACT_TIMEOUT)
     say.failure(f"staging: Kustomization apps/apps: {ready_of(refused)[1]}")
     sha = await organisation.commit("apps", "No role for everything", repent)
-    await _poke(staging)
     await until_object(staging, APPS, lambda live: ready_of(live)[0] == "True" and ready_of(live)[1].endswith(sha), ACT_TIMEOUT)
     say.success("the commit was taken back; staging is Ready again")
 
@@ -175,12 +177,6 @@ def _refused(live: Manifest | None, sha: str) -> bool:
     attempted = ((live or {}).get("status") or {}).get("lastAttemptedRevision") or ""
     status, message = ready_of(live)
     return attempted.endswith(sha) and status == "False" and "forbidden" in message.lower()
-
-
-async def _poke(kube: Kube) -> None:
-    """What a webhook does: the source looks now instead of within a minute."""
-    stamp = utc_now().isoformat()
-    await kube.patch(APPS_SOURCE, {"metadata": {"annotations": {names.REQUESTED_AT: stamp}}})
 
 
 def image_of(deployment: Manifest | None) -> str:

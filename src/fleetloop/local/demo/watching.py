@@ -8,7 +8,8 @@ from fleetloop.api.kinds import kind_named
 from fleetloop.kube import Kube, Manifest, ObjectRef
 from fleetloop.local.demo.place import DemoFailed
 
-KINDS = ("GitRepository", "Kustomization")
+KINDS = ("GitRepository", "OCIRepository", "HelmChart", "HelmRelease", "Receiver", "Kustomization")
+APPS_SOURCE = ObjectRef("source.toolkit.fluxcd.io/v1", "GitRepository", "apps", "apps")
 LAST = ("Kustomization", "apps", "apps")  # what is ready last: it depends on everything else
 
 
@@ -20,7 +21,7 @@ class Say(Protocol):
 
 
 async def until_ready(cluster: str, kube: Kube, say: Say, timeout: float) -> None:
-    """Until every source and Kustomization of the cluster is Ready, the apps included. Raises DemoFailed."""
+    """Until every source, release and Kustomization of the cluster is Ready, the apps included. Raises DemoFailed."""
     seen: dict[tuple[str, str, str], str] = {}
     done = asyncio.Event()
 
@@ -55,11 +56,32 @@ async def until_object(kube: Kube, ref: ObjectRef, holds: Callable[[Manifest | N
         raise DemoFailed(f"{ref} did not become what was expected within {timeout:g}s") from None
 
 
+def condition_of(manifest: Manifest | None, type: str) -> dict[str, Any]:
+    """Empty when it is not there."""
+    conditions: list[dict[str, Any]] = ((manifest or {}).get("status") or {}).get("conditions") or []
+    return next((c for c in conditions if c["type"] == type), {})
+
+
 def ready_of(manifest: Manifest | None) -> tuple[str, str]:
     """Status and message of the Ready condition."""
-    conditions: list[dict[str, Any]] = ((manifest or {}).get("status") or {}).get("conditions") or []
-    ready = next((c for c in conditions if c["type"] == "Ready"), {"status": "Unknown", "message": ""})
-    return ready["status"], ready["message"]
+    ready = condition_of(manifest, "Ready")
+    return ready.get("status", "Unknown"), ready.get("message", "")
+
+
+def is_ready(manifest: Manifest | None) -> bool:
+    """As its present generation asks for it."""
+    seen = ((manifest or {}).get("status") or {}).get("observedGeneration")
+    return manifest is not None and ready_of(manifest)[0] == "True" and seen == manifest["metadata"]["generation"]
+
+
+async def until_fetched(kube: Kube, sha: str, timeout: float) -> None:
+    """Until the cluster has this commit of apps."""
+
+    def has_it(live: Manifest | None) -> bool:
+        artifact = ((live or {}).get("status") or {}).get("artifact") or {}
+        return str(artifact.get("revision", "")).endswith(sha)
+
+    await until_object(kube, APPS_SOURCE, has_it, timeout)
 
 
 async def _watched(kube: Kube, tell: Callable[[Manifest], None], done: asyncio.Event, timeout: float, problem: str) -> None:
