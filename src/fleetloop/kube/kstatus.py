@@ -1,9 +1,8 @@
 """Is an object healthy? The rules of kstatus, computed from the object alone.
 
 Flux and `kubectl` tools of its family judge with sigs.k8s.io/cli-utils' kstatus: verdicts and messages here are the same
-ones, which tests/contract/test_originals.py compares. Three kinds are judged otherwise: Jobs as Flux judges them (done only
-when they ended); a Pod that no node takes stays in progress, since autoscalers make nodes; and a Deployment whose progress
-deadline passed before its spec was last written stays in progress, since it is the rollout before this one that failed.
+ones, which tests/contract/test_originals.py compares. Two kinds are judged otherwise: Jobs as Flux judges them (done only
+when they ended), and a Pod that no node takes stays in progress, since autoscalers make nodes.
 """
 
 from collections.abc import Callable
@@ -82,8 +81,6 @@ def _deployment(manifest: Manifest) -> Health:
     available = False
     for item in _conditions(manifest):
         if item.type == "Progressing" and item.reason == "ProgressDeadlineExceeded":
-            if _is_older_than_spec(manifest):
-                return _in_progress("The rollout before this one exceeded its deadline")
             return Health("Failed", "Progress deadline exceeded")
         progressed |= item[:3] == ("Progressing", "True", "NewReplicaSetAvailable")
         available |= item[:2] == ("Available", "True")
@@ -100,19 +97,6 @@ def _deployment(manifest: Manifest) -> Health:
         or _unless(available, "Deployment not Available")
         or Health("Current", f"Deployment is available. Replicas: {replicas}")
     )
-
-
-def _is_older_than_spec(manifest: Manifest) -> bool:
-    """Whether the condition Progressing was last updated before, or in the second in which, somebody last wrote more than status.
-
-    The Deployment controller observes a new generation once with the conditions of the last one. A deadline is a second at
-    least, so that one of this rollout passes in a later second. Without times there is nothing to conclude.
-    """
-    conditions, entries = _field(manifest, "status", "conditions"), _field(manifest, "metadata", "managedFields")
-    updated = [_text(item, "lastUpdateTime") for item in conditions if _text(item, "type") == "Progressing"]
-    spec_entries = [entry for entry in entries if not _text(entry, "subresource")] if isinstance(entries, list) else []
-    written = max((_text(entry, "time") for entry in spec_entries), default="")
-    return bool(updated[0]) and updated[0] <= written
 
 
 def _replica_set(manifest: Manifest) -> Health:

@@ -43,31 +43,6 @@ def test_deployment(status: dict[str, Any], expected: Health) -> None:
     assert health_of(deployment(status)) == expected
 
 
-@pytest.mark.parametrize(
-    ("updated", "written", "status"),
-    [
-        ("2026-01-01T00:00:10Z", "2026-01-01T00:00:09Z", "Failed"),
-        ("2026-01-01T00:00:10Z", "2026-01-01T00:00:10Z", "InProgress"),  # a rollback, in the second of the failure
-        ("2026-01-01T00:00:10Z", "2026-01-01T01:00:00Z", "InProgress"),
-        ("2026-01-01T00:00:10Z", None, "Failed"),
-        (None, "2026-01-01T01:00:00Z", "Failed"),
-    ],
-)
-def test_a_deadline_that_passed_before_the_last_change_is_of_another_rollout(
-    updated: str | None, written: str | None, status: str
-) -> None:
-    """The Deployment controller tells of the new generation with the old condition once, before it has looked."""
-    exceeded = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
-    live = deployment(
-        {**COUNTS, "observedGeneration": 1, "conditions": [exceeded | ({"lastUpdateTime": updated} if updated else {})]}
-    )
-    live["metadata"]["managedFields"] = [
-        {"manager": "helm-controller", "operation": "Apply", **({"time": written} if written else {})},
-        {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status", "time": "2027-01-01T00:00:00Z"},
-    ]
-    assert health_of(live).status == status
-
-
 def custom(conditions: list[dict[str, str]], **metadata: Any) -> dict[str, Any]:
     return {"apiVersion": "x.io/v1", "kind": "X", "metadata": {"name": "x", **metadata}, "status": {"conditions": conditions}}
 
