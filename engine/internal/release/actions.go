@@ -44,7 +44,7 @@ type session struct {
 
 func open(ctx context.Context, place Place) (*session, error) {
 	kube.ManagedFieldsManager = Manager
-	getter, err := newClient(place.Cluster, place.Namespace)
+	getter, err := newClient(ctx, place.Cluster, place.Namespace)
 	if err != nil {
 		return nil, err
 	}
