@@ -32,7 +32,8 @@ async def read_values(release: HelmRelease, kube: Reader) -> dict[str, Any]:
             found[key] = await _read(release, reference, kube)
         content = _content(release, reference, found[key])
         if content is not None:
-            layers.append({"content": content, "targetPath": reference.target_path, "literal": reference.literal})
+            layer = {"content": content, "targetPath": reference.target_path, "literal": reference.literal}
+            layers.append(layer | {"secret": reference.kind == "Secret"})  # whose values no message may quote
         else:
             layers.append({"content": "", "targetPath": "", "literal": False})  # so that an error's number finds its reference
     return {"layers": layers, "inline": release.spec.values or {}}
