@@ -19,6 +19,8 @@ from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.conditions import mark
 from fleetloop.runtime.controller import Report
 
+LEAST_PATIENCE = 120.0  # seconds: definitions are waited for, and objects are asked for one by one
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -78,7 +80,7 @@ class Run:
 
     def asking(self) -> AbstractAsyncContextManager[None]:
         """Around questions to the cluster: a remote one that does not answer holds no worker. Raises ClusterFailed."""
-        return self.cluster.told(timeout_of(self.release, None), self.report.away)
+        return self.cluster.told(max(timeout_of(self.release, None), LEAST_PATIENCE), self.report.away)
 
     def record(self, outcome: Outcome, action: str) -> None:
         """What Helm wrote, into status.history: the newest version is this action's, older ones keep theirs."""
