@@ -89,7 +89,7 @@ def _helm_controller(arguments: list[str], place: Place) -> Program:
 
     flags = common_flags(names.HELM_CONTROLLER, concurrent=4)
     register(flags)
-    settings = settings_of(flags.read(arguments))
+    settings = settings_of(flags.read(arguments), os.environ)
     return Program(settings.common, lambda tools: run(tools, settings))
 
 

@@ -3,6 +3,7 @@ package mask
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -12,16 +13,45 @@ const shortest = 4
 
 // Error replaces each of the texts in the message with ***.
 func Error(err error, texts ...string) error {
-	message := err.Error()
-	for _, text := range texts {
-		if text = strings.TrimSpace(text); len(text) >= shortest {
-			message = strings.ReplaceAll(message, text, "***")
-		}
-	}
+	message := Text(err.Error(), texts...)
 	if message == err.Error() {
 		return err
 	}
 	return errors.New(message)
+}
+
+// Text replaces each of the secrets in the message with ***.
+func Text(message string, secrets ...string) string {
+	for _, secret := range secrets {
+		if secret = strings.TrimSpace(secret); len(secret) >= shortest {
+			message = strings.ReplaceAll(message, secret, "***")
+		}
+	}
+	return message
+}
+
+// Leaves gives the texts and numbers in a document, the longest first.
+func Leaves(document any) []string {
+	var found []string
+	var walk func(any)
+	walk = func(value any) {
+		switch value := value.(type) {
+		case map[string]any:
+			for _, inner := range value {
+				walk(inner)
+			}
+		case []any:
+			for _, inner := range value {
+				walk(inner)
+			}
+		case nil, bool:
+		default:
+			found = append(found, fmt.Sprint(value))
+		}
+	}
+	walk(document)
+	slices.SortFunc(found, func(a, b string) int { return len(b) - len(a) })
+	return slices.Compact(found)
 }
 
 // Lines gives the lines of a document and the values in them (`key: value`, `key=value`), longest parts first.

@@ -12,6 +12,8 @@ import (
 	v1 "helm.sh/helm/v4/pkg/release/v1"
 	"helm.sh/helm/v4/pkg/storage"
 	"helm.sh/helm/v4/pkg/storage/driver"
+
+	"fleetloop.dev/engine/internal/mask"
 )
 
 // Manager owns the fields that Helm applies.
@@ -40,11 +42,12 @@ type session struct {
 	config  *action.Configuration
 	storage *observing
 	logs    *lastLines
+	secrets []string // which nobody is told
 }
 
-func open(ctx context.Context, place Place) (*session, error) {
+func open(ctx context.Context, place Place, secrets ...string) (*session, error) {
 	kube.ManagedFieldsManager = Manager
-	getter, err := newClient(place.Cluster, place.Namespace)
+	getter, err := newClient(ctx, place.Cluster, place.Namespace)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +68,7 @@ func open(ctx context.Context, place Place) (*session, error) {
 	config.RESTClientGetter = getter
 	config.Releases = releases
 	config.KubeClient = waitingClient{cluster, ctx}
-	return &session{place, config, observed, logs}, nil
+	return &session{place, config, observed, logs, secrets}, nil
 }
 
 // outcome of an action; an error that is a cluster out of reach or the like is one too.
@@ -75,7 +78,10 @@ func (s *session) outcome(err error) (Outcome, error) {
 		result.Observed = []Snapshot{}
 	}
 	if err != nil {
-		result.Error = err.Error()
+		result.Error = mask.Text(err.Error(), s.secrets...)
+	}
+	for i, line := range result.Logs {
+		result.Logs[i] = mask.Text(line, s.secrets...)
 	}
 	return result, s.storage.failure
 }
@@ -118,7 +124,7 @@ type InstallArgs struct {
 
 // Install is the verb helm.install.
 func Install(ctx context.Context, args InstallArgs) (Outcome, error) {
-	run, err := open(ctx, args.Place)
+	run, err := open(ctx, args.Place, args.Values.secrets()...)
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -178,7 +184,7 @@ type UpgradeArgs struct {
 
 // Upgrade is the verb helm.upgrade.
 func Upgrade(ctx context.Context, args UpgradeArgs) (Outcome, error) {
-	run, err := open(ctx, args.Place)
+	run, err := open(ctx, args.Place, args.Values.secrets()...)
 	if err != nil {
 		return Outcome{}, err
 	}

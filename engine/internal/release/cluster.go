@@ -3,10 +3,12 @@
 package release
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/discovery"
@@ -31,9 +33,11 @@ type Cluster struct {
 	Proxy         string   `json:"proxy"`
 	User          string   `json:"user"` // to act as; "": as ourselves
 	Groups        []string `json:"groups"`
+	Seconds       float64  `json:"seconds"`       // at most, for a request; 0 for any time
+	LargestAnswer int64    `json:"largestAnswer"` // bytes, from a server that somebody else named; 0 for any
 }
 
-func (c Cluster) config() (*rest.Config, error) {
+func (c Cluster) config(ctx context.Context) (*rest.Config, error) {
 	if c.Server == "" {
 		return nil, errors.New("no API server is given")
 	}
@@ -42,9 +46,9 @@ func (c Cluster) config() (*rest.Config, error) {
 	}
 	config := &rest.Config{
 		Host:        c.Server,
-		BearerToken: c.Token,
 		Username:    c.Username,
 		Password:    c.Password,
+		Timeout:     time.Duration(c.Seconds * float64(time.Second)),
 		QPS:         -1, // the server's priority and fairness bounds us
 		UserAgent:   "helm-controller",
 		Impersonate: rest.ImpersonationConfig{UserName: c.User, Groups: c.Groups},
@@ -63,6 +67,14 @@ func (c Cluster) config() (*rest.Config, error) {
 		}
 		config.Proxy = http.ProxyURL(proxy)
 	}
+	if c.LargestAnswer > 0 {
+		config.Wrap(func(inner http.RoundTripper) http.RoundTripper { return suspicious{inner, c.LargestAnswer} })
+	}
+	if c.Token != "" {
+		config.Wrap(func(inner http.RoundTripper) http.RoundTripper {
+			return &carrying{inner: inner, fetch: askedToken(ctx, c.Token), now: time.Now, token: c.Token, since: time.Now()}
+		})
+	}
 	return config, nil
 }
 
@@ -74,8 +86,8 @@ type client struct {
 	discovery discovery.CachedDiscoveryInterface
 }
 
-func newClient(cluster Cluster, namespace string) (*client, error) {
-	config, err := cluster.config()
+func newClient(ctx context.Context, cluster Cluster, namespace string) (*client, error) {
+	config, err := cluster.config(ctx)
 	if err != nil {
 		return nil, err
 	}

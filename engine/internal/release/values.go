@@ -12,6 +12,8 @@ import (
 	"go.yaml.in/yaml/v2"
 	"helm.sh/helm/v4/pkg/chart/common"
 	"helm.sh/helm/v4/pkg/strvals"
+
+	"fleetloop.dev/engine/internal/mask"
 )
 
 // Values are a release's values before they are merged. Contract: helm-notification-image.md 2.3.
@@ -25,6 +27,7 @@ type Layer struct {
 	Content    string `json:"content"`
 	TargetPath string `json:"targetPath"`
 	Literal    bool   `json:"literal"` // the value as it is, a string
+	Secret     bool   `json:"secret"`  // what it holds must not be told
 }
 
 // merged keeps what the inline values share with the result: a target path reaches into them (HN4).
@@ -45,6 +48,24 @@ func (v Values) merged() (map[string]any, error) {
 		result = mergeMaps(result, values)
 	}
 	return mergeMaps(result, v.Inline), nil
+}
+
+// secrets are the values that no message may quote: schemas, templates and API servers do.
+func (v Values) secrets() []string {
+	var found []string
+	for _, layer := range v.Layers {
+		if !layer.Secret {
+			continue
+		}
+		if layer.TargetPath != "" {
+			found = append(found, strings.Trim(layer.Content, "'\""))
+			continue
+		}
+		if values, err := common.ReadValues([]byte(layer.Content)); err == nil {
+			found = append(found, mask.Leaves(map[string]any(values))...)
+		}
+	}
+	return found
 }
 
 // LayerError tells which layer is to blame. Its text quotes nothing of the layer, which may be a secret.

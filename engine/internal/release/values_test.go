@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"fleetloop.dev/engine/internal/mask"
 )
 
 func inline(t *testing.T, text string) map[string]any {
@@ -78,5 +80,19 @@ func TestDigestOfValues(t *testing.T) {
 	text, err := canonical(inline(t, `{"b": [{"d": 1.0, "c": 1.5}], "a10": 1, "a2": "x"}`))
 	if want := "a2: x\n"; err != nil || !strings.Contains(string(text), "a10: 1\n"+want+"b:\n- c: 1.5\n  d: 1\n") {
 		t.Errorf("%s %v", text, err)
+	}
+}
+
+// GO-2025-3927: what comes from Secrets is quoted by nobody.
+func TestSecretsOfValues(t *testing.T) {
+	values := Values{Layers: []Layer{
+		{Content: "a: {b: [hunter2, 12345, true, null]}\nc: hunter22", Secret: true},
+		{Content: "'opensesame'", TargetPath: "d", Secret: true},
+		{Content: "e: public"},
+		{Content: "f: [", Secret: true},
+	}}
+	told := mask.Text("hunter22 hunter2 12345 true opensesame public", values.secrets()...)
+	if told != "*** *** *** true *** public" {
+		t.Fatal(told)
 	}
 }

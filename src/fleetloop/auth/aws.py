@@ -18,6 +18,9 @@ from fleetloop.auth.proxy import proxies_of
 ROLE_ANNOTATION = "eks.amazonaws.com/role-arn"
 AUDIENCE = "sts.amazonaws.com"
 _ROLE = re.compile(r"arn:aws[\w-]*:iam::\d{1,30}:role/.{1,200}")
+_STS = re.compile(
+    r"https://((sts(-fips)?(\.[a-z0-9-]+-\d+)?)|(vpce-[a-z0-9-]+\.sts\.[a-z0-9-]+-\d+\.vpce))\.amazonaws\.com(\.cn)?/?"
+)
 _NO_EXPIRY = 3600.0  # seconds after which keys that do not expire are read again
 _TIMEOUT = 10.0  # seconds to connect, and to read
 _LONGEST_SESSION_NAME = 64
@@ -33,19 +36,24 @@ class AwsCredentials:
     expires_at: float = 0.0
 
 
-async def aws_credentials(identity: WorkloadIdentity, region: str, proxy: ProxyAccess | None = None) -> AwsCredentials:
-    """`region`: whose STS is asked; "" for the environment's. Raises IdentityError."""
+async def aws_credentials(
+    identity: WorkloadIdentity, region: str, proxy: ProxyAccess | None = None, sts_endpoint: str = ""
+) -> AwsCredentials:
+    """`region`: whose STS is asked; "" for the environment's. `sts_endpoint`: its URL, where somebody chose it; the process's own
+    tokens go to AWS alone. Raises IdentityError."""
     if proxy is not None and proxy.address.startswith("socks5://"):
         raise IdentityError("credentials of AWS cannot be fetched through a SOCKS5 proxy, use an HTTP proxy")
     proxies = proxies_of(proxy)
     if identity.request_token is None:
-        return await asyncio.to_thread(_by_environment, region, proxies)
+        if sts_endpoint and not _STS.fullmatch(sts_endpoint):
+            raise IdentityError(f"STS endpoint '{sts_endpoint[:300]}' is none of AWS, set a service account to use another one")
+        return await asyncio.to_thread(_by_environment, region, proxies, sts_endpoint)
     role = identity.annotation(ROLE_ANNOTATION)
     if not _ROLE.fullmatch(role):
         raise IdentityError(f"annotation {ROLE_ANNOTATION} is no role ARN: '{role[:300]}'")
     token = await identity.token(AUDIENCE)
     name = session_name(identity, region)
-    return await asyncio.to_thread(_by_web_identity, role, name, token, region, proxies)
+    return await asyncio.to_thread(_by_web_identity, role, name, token, region, proxies, sts_endpoint)
 
 
 def session_name(identity: WorkloadIdentity, region: str) -> str:
@@ -54,8 +62,10 @@ def session_name(identity: WorkloadIdentity, region: str) -> str:
     return re.sub(r"[^\w+=,.@-]", "-", full, flags=re.ASCII)[:_LONGEST_SESSION_NAME]
 
 
-def _by_web_identity(role: str, name: str, token: str, region: str, proxies: Mapping[str, str]) -> AwsCredentials:
-    session, errors = aws_session()
+def _by_web_identity(
+    role: str, name: str, token: str, region: str, proxies: Mapping[str, str], sts_endpoint: str
+) -> AwsCredentials:
+    session, errors = aws_session(sts_endpoint)
     try:
         client = session.create_client("sts", region_name=region or None, config=aws_config(proxies, signed=False))
         wanted = {"RoleArn": role, "RoleSessionName": name, "WebIdentityToken": token}
@@ -65,8 +75,8 @@ def _by_web_identity(role: str, name: str, token: str, region: str, proxies: Map
     return AwsCredentials(found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"], found["Expiration"].timestamp())
 
 
-def _by_environment(region: str, proxies: Mapping[str, str]) -> AwsCredentials:
-    session, errors = aws_session()
+def _by_environment(region: str, proxies: Mapping[str, str], sts_endpoint: str) -> AwsCredentials:
+    session, errors = aws_session(sts_endpoint)
     try:
         session.set_default_client_config(aws_config(proxies, signed=True))
         if region and not session.get_config_variable("region"):
@@ -82,15 +92,22 @@ def _by_environment(region: str, proxies: Mapping[str, str]) -> AwsCredentials:
     return AwsCredentials(frozen.access_key, frozen.secret_key, frozen.token or "", expires_at)
 
 
-def aws_session() -> tuple[Any, tuple[type[Exception], ...]]:
-    """A session of the SDK, and what it raises. Raises SdkMissing."""
+def aws_session(sts_endpoint: str = "") -> tuple[Any, tuple[type[Exception], ...]]:
+    """A session of the SDK, and what it raises. `sts_endpoint`: for its STS clients, also those it makes for itself. Raises
+    SdkMissing."""
     try:
         from botocore import exceptions
         from botocore.parsers import ResponseParserError
         from botocore.session import Session
     except ImportError:
         raise SdkMissing("AWS", "aws") from None
-    return Session(), (exceptions.BotoCoreError, exceptions.ClientError, ResponseParserError)
+
+    class AtEndpoint(Session):  # type: ignore[misc]  # it has no types
+        def create_client(self, service_name: str, *args: Any, **options: Any) -> Any:
+            chosen = {"endpoint_url": sts_endpoint} if sts_endpoint and service_name == "sts" else {}
+            return super().create_client(service_name, *args, **options | chosen)
+
+    return AtEndpoint(), (exceptions.BotoCoreError, exceptions.ClientError, ResponseParserError)
 
 
 def aws_config(proxies: Mapping[str, str], *, signed: bool) -> Any:

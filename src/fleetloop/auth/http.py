@@ -24,19 +24,23 @@ class JsonHttp:
         self._session, self._options = session, options
 
     async def exchange(self, method: str, url: str, body: str | None = None) -> tuple[int, dict[str, Any]]:
-        """Status and answer, empty when it is no JSON object. A redirect is an answer. Raises IdentityError."""
-        try:
-            async with self._session.request(method, url, data=body, allow_redirects=False, **self._options) as response:
-                raw = await _start_of(response.content)
-        except TimeoutError:
-            raise IdentityError(f"{method} {url}: no answer in time") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise IdentityError(f"{method} {url}: {error or type(error).__name__}") from None
+        """Status and answer, empty when it is no JSON object. Raises IdentityError."""
+        status, raw = await self.exchange_bytes(method, url, body)
         try:
             answer = json.loads(raw)
         except ValueError:
             answer = None  # a proxy's error page
-        return response.status, answer if isinstance(answer, dict) else {}
+        return status, answer if isinstance(answer, dict) else {}
+
+    async def exchange_bytes(self, method: str, url: str, body: str | None = None) -> tuple[int, bytes]:
+        """Status and the start of the answer. A redirect is an answer. Raises IdentityError."""
+        try:
+            async with self._session.request(method, url, data=body, allow_redirects=False, **self._options) as response:
+                return response.status, await _start_of(response.content)
+        except TimeoutError:
+            raise IdentityError(f"{method} {url}: no answer in time") from None
+        except (aiohttp.ClientError, OSError) as error:
+            raise IdentityError(f"{method} {url}: {error or type(error).__name__}") from None
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ Flux: source-kustomize.md 4.2, 4.3 (SK13).
 """
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -104,7 +105,13 @@ async def _fetch(bucket: Opened, key: str, target: Path, left: list[int]) -> str
         return etag_of(found.meta)
     except FileNotFoundError:
         return ""
-    except (BucketError, OSError):
+    except (FileExistsError, IsADirectoryError, NotADirectoryError):
+        raise UnsafeKey(f"the key '{key[:200]}' is a file and a folder, or the same as another one") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UnsafeKey(f"the key '{key[:200]}...' is too long for a file's name") from None
+        raise
+    except BucketError:
         raise
     except Exception as error:
         raise _failure(bucket, error) from None

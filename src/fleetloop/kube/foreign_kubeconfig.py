@@ -1,5 +1,7 @@
 """A kubeconfig that somebody else wrote: it may hold anything, and must do nothing on this machine (CVE-2022-24817)."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleetloop.kube.connection import Connection, from_document
@@ -14,6 +16,27 @@ TEXTS = (
     *("server", "tls-server-name", "proxy-url"),
     *("token", "username", "password", "as", "cluster", "user", "namespace"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRules:
+    """What an operator allows descriptions of clusters that somebody else wrote.
+
+    `commands`: exec plugins; `unverified`: TLS that is not; `accounts`: to name a service account that logs in, `default_account`
+    where none is named. `environment`: the proxies of this process.
+    """
+
+    commands: bool = False
+    unverified: bool = False
+    accounts: bool = False
+    default_account: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def allowed(self) -> frozenset[str]:
+        """Keys of kubeconfigs that are usually refused."""
+        switches = {"exec": self.commands, "insecure-skip-tls-verify": self.unverified}
+        return frozenset(key for key, on in switches.items() if on)
 
 
 def from_foreign_document(document: object, allowed: frozenset[str] = frozenset()) -> Connection:

@@ -1,5 +1,6 @@
-"""Tokens of ServiceAccounts for others than the API server (TokenRequest)."""
+"""ServiceAccounts: the users they are, and their tokens for others than the API server (TokenRequest)."""
 
+import re
 from collections.abc import Sequence
 
 import orjson
@@ -7,7 +8,15 @@ import orjson
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import error_of
 
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 SHORTEST = 600  # seconds; the API server gives none for less
+
+
+def user_of(namespace: str, name: str) -> str:
+    """The user that a ServiceAccount is, "" for no name. Raises ValueError: a name goes into a header."""
+    if name and not _NAME.fullmatch(name):
+        raise ValueError(f"{name[:100]!r} is no name that a service account can have")
+    return f"system:serviceaccount:{namespace}:{name}" if name else ""
 
 
 async def service_account_token(

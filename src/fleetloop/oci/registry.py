@@ -70,7 +70,7 @@ class Registry:
             return reference.digest
         async with self._request("HEAD", reference.repository, f"manifests/{reference.selector}", headers=_ACCEPT) as response:
             if response.status == 200 and (digest := response.headers.get("Docker-Content-Digest")):
-                return digest
+                return reference.repository.at(digest).digest
         return (await self.manifest(reference)).digest
 
     async def manifest(self, reference: Reference) -> Manifest:
@@ -97,8 +97,7 @@ class Registry:
         while path:
             async with self._request("GET", repository, path) as response:
                 await _check(response, f"tags of {repository}")
-                page = orjson.loads(await _limited(response, LARGEST_PAGE, f"tags of {repository}"))
-                found += [str(tag) for tag in page.get("tags") or []]
+                found += _tags_in(await _limited(response, LARGEST_PAGE, f"tags of {repository}"), repository)
                 path = _next_page(response, repository)
             if len(found) > MOST_TAGS:
                 raise ContentMismatch(f"tags of {repository}: more than {MOST_TAGS}")
@@ -125,13 +124,12 @@ class Registry:
         sum_, size = hashlib.new(algorithm), 0
         async with self._request("GET", repository, f"blobs/{digest}") as response:
             await _check(response, f"blob {repository}@{digest}")
-            with _translated(repository):
-                async for chunk in response.content.iter_chunked(_CHUNK):
-                    size += len(chunk)
-                    if size > limit:
-                        raise ContentMismatch(f"blob {repository}@{digest} is larger than {limit} bytes")
-                    sum_.update(chunk)
-                    out.write(chunk)
+            async for chunk in response.content.iter_chunked(_CHUNK):
+                size += len(chunk)
+                if size > limit:
+                    raise ContentMismatch(f"blob {repository}@{digest} is larger than {limit} bytes")
+                sum_.update(chunk)
+                out.write(chunk)
         if sum_.hexdigest() != expected:
             raise ContentMismatch(f"blob {repository}@{digest}: the content has another digest")
         return size
@@ -183,7 +181,8 @@ class Registry:
                 self._tokens[repository, scope] = await self._authorize(repository, challenge, scope)
                 response = await self._send(method, repository, url, scope, headers or {}, data)
         async with response:
-            yield response
+            with _translated(repository):
+                yield response
 
     async def _send(
         self, method: str, repository: Repository, url: str, scope: str, headers: dict[str, str], data: bytes | None
@@ -243,9 +242,8 @@ class Registry:
             raise AuthenticationFailed(f"{repository}: authentication required, by a method we do not know")
         found = dict(_CHALLENGE.findall(rest))
         realm = found.get("realm", "")
-        if urlsplit(realm).scheme not in {"https", "http"} or (
-            urlsplit(realm).scheme == "http" and await self._scheme(repository) == "https"
-        ):
+        scheme = _scheme_of(realm)
+        if scheme not in {"https", "http"} or (scheme == "http" and await self._scheme(repository) == "https"):
             raise AuthenticationFailed(f"{repository}: the token service is not at a secure address")
         return f"Bearer {await self._fetch_token(repository, realm, found.get('service', ''), scope, login)}"
 
@@ -254,7 +252,9 @@ class Registry:
         headers = {"User-Agent": USER_AGENT}
         if login.token:
             form = wanted | {"grant_type": "refresh_token", "refresh_token": login.token, "client_id": "fleetloop"}
-            asked = self._session.post(realm, data=form, headers=headers, ssl=self._access.tls or True, proxy=self._proxy)
+            asked = self._session.post(
+                realm, data=form, headers=headers, ssl=self._access.tls or True, proxy=self._proxy, allow_redirects=False
+            )
         else:
             if login.username:
                 headers["Authorization"] = _basic(login)
@@ -269,12 +269,28 @@ class Registry:
                 token = answer.get("token") or answer.get("access_token")
             except (orjson.JSONDecodeError, AttributeError):
                 token = None
-        if not token:
+        if not isinstance(token, str) or not token or not token.isprintable():
             raise AuthenticationFailed(f"{repository}: the token service gave no token")
-        return str(token)
+        return token
 
 
 _ACCEPT = {"Accept": ACCEPTED}
+
+
+def _scheme_of(url: str) -> str:
+    """ "" for what is no URL with a host."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme if parts.hostname else ""
+    except ValueError:
+        return ""
+
+
+def _tags_in(page: bytes, repository: Repository) -> list[str]:
+    try:
+        return [str(tag) for tag in orjson.loads(page).get("tags") or []]
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        raise ContentMismatch(f"tags of {repository}: the list cannot be read") from None
 
 
 def _basic(login: Login) -> str:

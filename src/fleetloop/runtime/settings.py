@@ -163,6 +163,14 @@ def common_settings(found: argparse.Namespace, gates: Mapping[str, bool]) -> Com
     return CommonSettings(**{name: getattr(found, name) for name in names}, gates=feature_gates(found.feature_gates, gates))
 
 
+def needing_gate(flag: str, found: argparse.Namespace, common: CommonSettings, gate: str) -> str:
+    """The value of a flag that means nothing without the gate. Raises BadFlag (HN1)."""
+    value: str = getattr(found, flag.replace("-", "_"))
+    if value and not common.gates[gate]:
+        raise BadFlag(f"invalid configuration: --{flag} needs the feature gate {gate}=true")
+    return value
+
+
 def feature_gates(flags: list[str], known: Mapping[str, bool]) -> Mapping[str, bool]:
     """`["A=true,B=false", "C=true"]` over the defaults."""
     gates = dict(known)

@@ -179,7 +179,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
         async with Kube(from_kubeconfig([kubeconfig]), field_manager="test") as kube:
             for kind in KINDS:
                 await kube.apply(crd_of(kind))
-            controller = Controller("helm-controller", kubeconfig, folder / "controller")
+            flags = ("--feature-gates=ObjectLevelWorkloadIdentity=true",)
+            controller = Controller("helm-controller", kubeconfig, folder / "controller", flags)
             await controller.start()
             try:
                 yield World(kube, controller, artifacts)

@@ -17,11 +17,11 @@ from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
 from fleetloop.local.state import ClusterFolder
 from tests.kit.artifacts import ArtifactServer, artifact_server
 from tests.kit.controller import Controller
+from tests.kit.remote import ADMIN
 
 DEADLINE = 40.0  # seconds
 SOURCE_API = "source.toolkit.fluxcd.io/v1"
 KUSTOMIZE_API = "kustomize.toolkit.fluxcd.io/v1"
-ADMIN = "reconciler"  # the service account that tests act as; it is admin of its namespace
 LOCK_DOWN = ("--no-cross-namespace-refs=true", "--no-remote-bases=true", "--default-service-account=default")
 
 

@@ -9,14 +9,15 @@ import msgspec
 import orjson
 import pytest
 
+from fleetloop.access.cluster_configs import ClusterConfigs
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.auth import TokenCache
-from fleetloop.controllers.kustomize.cluster_configs import ClusterConfigs
 from fleetloop.controllers.kustomize.settings import register, settings_of
 from fleetloop.kube import ApiError, Forbidden, Kube, NotFound, ObjectRef
 from fleetloop.runtime.config_watches import CachedReader, ConfigWatches
 from fleetloop.runtime.settings import common_flags
-from tests.e2e.kustomize.conftest import ADMIN, KUSTOMIZE_API, Space
+from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space
+from tests.kit.remote import ADMIN
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 LABELS = {"team.example/watch": "yes"}
@@ -47,15 +48,15 @@ async def test_a_cluster_that_trusts_our_tokens(space: Space) -> None:
         ),
         Kustomization,
     )
-    configs = ClusterConfigs(space.kube, settings, TokenCache(10, 3600))
-    access = await configs.describe(ks, "ConfigMap/x", data | {"audiences": audiences}).connect()
+    configs = ClusterConfigs(space.kube, settings.kubeconfigs, TokenCache(10, 3600))
+    access = await configs.describe(ks.key, "ConfigMap/x", data | {"audiences": audiences}).connect()
     assert access.credential
     await access.credential.ensure()
     async with Kube(access.connection) as kube:
         await kube.create(secret(space, "written", a="1"))
         with pytest.raises(Forbidden, match=f"system:serviceaccount:{space.name}:{ADMIN}"):
             await kube.list("v1", "Secret", "kube-system")
-    refused = await configs.describe(ks, "ConfigMap/x", data | {"audiences": "https://other.example"}).connect()
+    refused = await configs.describe(ks.key, "ConfigMap/x", data | {"audiences": "https://other.example"}).connect()
     assert refused.credential
     await refused.credential.ensure()
     async with Kube(refused.connection) as kube:

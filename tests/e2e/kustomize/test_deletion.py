@@ -3,8 +3,9 @@
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.kustomize.conftest import ADMIN, Space
+from tests.e2e.kustomize.conftest import Space
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE
+from tests.kit.remote import ADMIN
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

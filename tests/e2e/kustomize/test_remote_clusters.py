@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from fleetloop.kube import Kube, ObjectRef, from_kubeconfig
-from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
+from fleetloop.kube import ObjectRef
 from fleetloop.local.network import API_PORT
 from fleetloop.local.pki import Authority
-from fleetloop.local.state import ClusterFolder
-from tests.e2e.kustomize.conftest import ADMIN, Space, condition, is_ready
-from tests.e2e.kustomize.remote import DEPLOYER, SECRET, Remote, by_secret, changed, write_secret
+from tests.e2e.kustomize.conftest import Space, condition, is_ready
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, OTHER, STUCK, TWO
 from tests.kit.relay import Relay, relay_to
+from tests.kit.remote import ADMIN, DEPLOYER, SECRET, Remote, by_secret, changed, running_remote, write_kubeconfig
 from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -26,11 +24,8 @@ WATCHED = {"reconcile.fluxcd.io/watch": "Enabled"}
 
 @pytest_asyncio.fixture(loop_scope="package", scope="package")
 async def remote(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Remote]:
-    folder = ClusterFolder(tmp_path_factory.mktemp("remote") / "two")
-    folder.path.mkdir()
-    cluster = EmbeddedCluster(folder, ClusterSettings())
-    async with cluster.running(), Kube(from_kubeconfig([folder.kubeconfig]), field_manager="test") as kube:
-        yield Remote(kube, kube.connection.server)
+    async with running_remote(tmp_path_factory.mktemp("remote")) as remote:
+        yield remote
 
 
 @pytest_asyncio.fixture(loop_scope="package")
@@ -43,7 +38,7 @@ async def relay(remote: Remote) -> AsyncIterator[Relay]:
 async def at_remote(space: Space, remote: Remote, **labels: str) -> Space:
     """The team's namespace there, and its kubeconfig in a Secret here; what is applied is looked up with the result."""
     await remote.prepare(space.name)
-    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}), labels=labels)
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": await remote.token(space.name)}), labels=labels)
     return replace(space, world=replace(space.world, kube=remote.kube))
 
 
@@ -84,7 +79,7 @@ async def test_the_tenants_account_acts_there_too(space: Space, remote: Remote) 
     await remote.prepare(space.name)
     admin = remote.kube.connection
     pair = {"client-certificate-data": encoded(admin.client_cert), "client-key-data": encoded(admin.client_key)}
-    await write_secret(space, remote.kubeconfig(pair), key="value.yaml")
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig(pair), key="value.yaml")
     await space.publish({"cm.yaml": CONFIG_MAP.replace("{name: settings}", "{name: settings, namespace: default}")}, ONE)
     live = await space.failed(await space.kustomization(kubeConfig=by_secret(), targetNamespace=None), "ReconciliationFailed")
     message = condition(live, "Ready")["message"]
@@ -120,7 +115,7 @@ async def test_a_rotated_kubeconfig_is_used_at_once(space: Space, remote: Remote
     """A labelled Secret wakes the Kustomization (source-kustomize.md 8.12), and its watches move to the new credentials."""
     there = await at_remote(space, remote)
     token = await remote.token(space.name)
-    await write_secret(space, remote.kubeconfig({"token": token}), labels=WATCHED)
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": token}), labels=WATCHED)
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     ref = await space.kustomization(kubeConfig=by_secret())
     await space.ready(ref, ONE)
@@ -133,7 +128,7 @@ async def test_a_rotated_kubeconfig_is_used_at_once(space: Space, remote: Remote
 
     metadata = {"name": DEPLOYER, "namespace": space.name}
     await remote.kube.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
-    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}), labels=WATCHED)
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": await remote.token(space.name)}), labels=WATCHED)
     await space.until(ref, is_ready)
     await changed(remote.kube, config_map(space), a="2")
     await there.until(config_map(space), lambda cm: cm["data"] == {"a": "1"})
@@ -141,7 +136,7 @@ async def test_a_rotated_kubeconfig_is_used_at_once(space: Space, remote: Remote
 
 async def test_a_cluster_that_is_away_is_told_hurts_nobody_and_is_found_again(space: Space, remote: Remote, relay: Relay) -> None:
     await remote.prepare(space.name)
-    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     ref = await space.kustomization(kubeConfig=by_secret())
     await space.ready(ref, ONE)
@@ -160,7 +155,7 @@ async def test_a_cluster_that_is_away_is_told_hurts_nobody_and_is_found_again(sp
 async def test_a_silent_cluster_holds_nobody_up(space: Space, remote: Remote, relay: Relay) -> None:
     """Many Kustomizations on a cluster that takes connections and says nothing: the others go on."""
     await remote.prepare(space.name)
-    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
     relay.swallow()
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     refs = [await space.kustomization(f"far-{number}", kubeConfig=by_secret(), suspend=False) for number in range(12)]
@@ -177,7 +172,7 @@ async def test_a_silent_cluster_holds_nobody_up(space: Space, remote: Remote, re
 async def test_an_unreachable_cluster_blocks_deletion_until_it_is_back(space: Space, remote: Remote, relay: Relay) -> None:
     """source-kustomize.md 8.9: what is there must not be forgotten."""
     await remote.prepare(space.name)
-    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     ref = await space.kustomization(kubeConfig=by_secret())
     await space.ready(ref, ONE)
@@ -200,7 +195,7 @@ async def test_a_kubeconfig_that_is_gone_blocks_deletion_too(space: Space, remot
     await space.kube.delete(ref)
     await space.event(f"spec.kubeConfig: Secret/{space.name}/{SECRET}: ")
     assert await space.kube.find(ref)
-    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}), labels=WATCHED)
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": await remote.token(space.name)}), labels=WATCHED)
     await space.until_gone(ref)
     assert await remote.kube.find(config_map(space)) is None
 
@@ -209,7 +204,7 @@ async def test_a_certificate_of_somebody_else_is_not_trusted(space: Space, remot
     await remote.prepare(space.name)
     wrong = Authority.ensure(tmp_path, "somebody-else").pem
     token = await remote.token(space.name)
-    await write_secret(space, remote.kubeconfig({"token": token}, authority=wrong))
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": token}, authority=wrong))
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     live = await space.failed(await space.kustomization(kubeConfig=by_secret()), "ReconciliationFailed")
     message = condition(live, "Ready")["message"]
@@ -220,7 +215,7 @@ async def test_a_certificate_of_somebody_else_is_not_trusted(space: Space, remot
 @pytest.mark.parametrize("user", [{"exec": {"command": "touch", "args": ["/tmp/x"]}}, {"tokenFile": "/etc/shadow"}])
 async def test_kubeconfigs_run_and_read_nothing_of_the_controller(space: Space, remote: Remote, user: dict[str, object]) -> None:
     """CVE-2022-24817."""
-    await write_secret(space, remote.kubeconfig(user))
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig(user))
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     live = await space.failed(await space.kustomization(kubeConfig=by_secret()), "ReconciliationFailed")
     expected = f"spec.kubeConfig: Secret/{space.name}/{SECRET}: user 'x': {next(iter(user))} is not allowed"
@@ -232,7 +227,7 @@ async def test_a_missing_secret_and_a_missing_key_are_named(space: Space) -> Non
     live = await space.failed(await space.kustomization(kubeConfig=by_secret()), "ReconciliationFailed")
     message = f'spec.kubeConfig: Secret/{space.name}/{SECRET}: secrets "{SECRET}" not found'
     assert condition(live, "Ready")["message"] == message
-    await write_secret(space, "x", key="other")
+    await write_kubeconfig(space.kube, space.name, "x", key="other")
     ref = await space.kustomization(kubeConfig=by_secret(key="config"))
     text = "no kubeconfig under the key 'config'"
     await space.until(ref, lambda live: text in condition(live, "Ready").get("message", ""))
@@ -277,7 +272,7 @@ async def test_health_without_the_right_to_watch_is_found_by_reading(space: Spac
 async def test_a_cluster_that_nobody_uses_is_left(space: Space, remote: Remote, relay: Relay) -> None:
     """Its connections end with the last Kustomization that needs them, here one that moves to this cluster."""
     await remote.prepare(space.name)
-    await write_secret(space, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
+    await write_kubeconfig(space.kube, space.name, remote.kubeconfig({"token": await remote.token(space.name)}, server=relay.url))
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     ref = await space.kustomization(kubeConfig=by_secret())
     await space.ready(ref, ONE)

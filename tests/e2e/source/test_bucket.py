@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import obstore
 import pytest
 import pytest_asyncio
 from moto.server import ThreadedMotoServer
 from obstore.store import S3Store
+from yarl import URL
 
 from fleetloop.api.crd import crd_of
 from fleetloop.api.kinds import kind_named
@@ -59,7 +61,8 @@ async def objects(tenant: Tenant) -> AsyncIterator[Objects]:
 
 async def apply(tenant: Tenant, objects: Objects, **spec: Any) -> ObjectRef:
     base = {"interval": "1h", "endpoint": objects.endpoint, "bucketName": objects.name, "insecure": True}
-    wanted = manifest(API, "Bucket", tenant.name, "app", spec=base | {"secretRef": {"name": "keys"}} | spec)
+    full = {key: value for key, value in (base | {"secretRef": {"name": "keys"}} | spec).items() if value is not None}
+    wanted = manifest(API, "Bucket", tenant.name, "app", spec=full)
     async with asyncio.timeout(DEADLINE):
         while True:
             try:
@@ -132,3 +135,24 @@ async def test_failures_name_what_is_wrong(tenant: Tenant, objects: Objects) -> 
     await until(tenant, ref, lambda live: "gone" in condition(live, "Ready").get("message", ""))
     log = (tenant.world.controller.folder / "log").read_text()
     assert "hunter2" not in log
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [["a", "a/b"], ["../a"], ["a/../../../b"], ["a//b", "a/b"], ["x" * 300], ["a\\..\\..\\b"], ["/etc/passwd"], ["."]],
+    ids=["file and folder", "parent", "parents", "twice", "long", "backslashes", "absolute", "dot"],
+)
+async def test_keys_that_are_no_files(tenant: Tenant, objects: Objects, keys: list[str]) -> None:
+    """CVE-2022-24877 by a bucket: nothing is written outside, the key is named, other Buckets go on. Written past the library,
+    which would refuse them; a store takes them all."""
+    for key in keys:
+        url = URL(f"http://{objects.endpoint}/{objects.name}/{quote(key, safe='')}", encoded=True)
+        async with tenant.world.http.put(url, data=b"x") as made:
+            assert made.status == 200, await made.text()
+    ref = await apply(tenant, objects)
+    obj = await until(tenant, ref, lambda live: condition(live, "Ready").get("status") in {"True", "False"})
+    told = condition(obj, "Ready")
+    if told["status"] == "False":
+        assert told["reason"] == "BucketOperationFailed" and len(told["message"]) < 600
+    assert not (tenant.world.controller.folder / "b").exists()
+    assert "pass ended by a bug" not in (tenant.world.controller.folder / "log").read_text()

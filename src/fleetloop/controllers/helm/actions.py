@@ -59,7 +59,8 @@ async def install_or_upgrade(run: Run, action: Literal[Action.INSTALL, Action.UP
 
 async def _with_definitions(run: Run, action: Action, spec: Install | Upgrade, seconds: float) -> Outcome:
     try:
-        await apply_definitions(run.kube, run.definitions, spec.crds, options.origin_labels(run.release))
+        async with run.asking():
+            await apply_definitions(run.kube, run.definitions, spec.crds, options.origin_labels(run.release))
     except DefinitionsFailed as error:
         return Outcome([], [], str(error))
     return await run.act(f"helm.{action}", seconds, **_arguments(run, spec))

@@ -148,8 +148,8 @@ async def _as_helm_has_it(kube: Kube, manifest: Manifest, name: str, namespace: 
         resource = await kube.resource_for(manifest["apiVersion"], manifest["kind"])
         if resource.namespaced and not metadata.get("namespace"):
             metadata["namespace"] = namespace
-    except ApiError as error:
-        raise DriftUnknown(f"{ref_of(manifest)}: {error.message}") from error
+    except (ApiError, Unreachable) as error:
+        raise DriftUnknown(f"{ref_of(manifest)}: {error}") from error
     return {key: value for key, value in manifest.items() if key != "status"} | {"metadata": metadata}
 
 

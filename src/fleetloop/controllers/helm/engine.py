@@ -1,6 +1,6 @@
 """Helm, as this controller asks an engine for it: one place in a cluster, one release. Decides nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,11 +8,11 @@ import msgspec
 
 from fleetloop.controllers.helm.history import Stored
 from fleetloop.engine import EngineError, EngineGone, Engines, Family
-from fleetloop.engine.client import Answer
 from fleetloop.kube.connection import Connection
 
 QUESTION_TIMEOUT = 60.0  # seconds, for what only reads
 SLACK = 20  # an action waits for several things in turn, each within its own timeout
+REMOTE_REQUEST = 30.0  # seconds for a request to a cluster that somebody else described. Flux: 2.16
 
 
 class HelmFailed(Exception):
@@ -30,7 +30,7 @@ class Outcome(msgspec.Struct, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Helm:
     """`connection`: as whom. `oci_digests` by release version, and of what is released next. `owner`: whose charts they are; one
-    whose action took an engine along gets an engine of its own for a while."""
+    whose action took an engine along gets an engine of its own for a while. `wait` is asked to wait for objects."""
 
     engines: Engines
     connection: Connection
@@ -41,7 +41,7 @@ class Helm:
     oci_digests: Mapping[int, str]
     new_oci_digest: str
     owner: str
-    answer: Answer | None = None
+    wait: Callable[[Any], Awaitable[None]]
 
     async def history(self) -> list[Stored]:
         """Newest first. Raises HelmFailed."""
@@ -57,11 +57,17 @@ class Helm:
         """`within`: seconds of the action's own timeout. Raises HelmFailed."""
         try:
             found = await self.engines.call_once(
-                Family.HELM, verb, within * SLACK, self.owner, self.answer, place=self._place, **args
+                Family.HELM, verb, within * SLACK, self.owner, self._answer, place=self._place, **args
             )
         except (EngineError, EngineGone) as error:
             raise HelmFailed(str(error)) from error
         return msgspec.convert(found, Outcome)
+
+    async def _answer(self, question: str, args: Any) -> Any:
+        """An action may outlive the token it began with."""
+        if question == "token":
+            return {"token": self.connection.token() if self.connection.token else ""}
+        return await self.wait(args)
 
     async def _ask(self, verb: str, **args: object) -> Any:
         return await ask(self.engines, verb, **args)
@@ -102,4 +108,6 @@ def cluster_arguments(connection: Connection) -> dict[str, Any]:
         "proxy": connection.proxy,
         "user": connection.impersonation.user,
         "groups": list(connection.impersonation.groups),
+        "seconds": REMOTE_REQUEST if connection.largest_answer else 0,
+        "largestAnswer": connection.largest_answer,
     }

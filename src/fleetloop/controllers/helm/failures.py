@@ -43,6 +43,10 @@ class ConnectionFailed(Failure):
     reason = "RESTClientError"
 
 
+class DescriptionMissing(ConnectionFailed):
+    """The Secret or ConfigMap of spec.kubeConfig is not there."""
+
+
 class StateError(Failure):
     reason = "StateError"
 

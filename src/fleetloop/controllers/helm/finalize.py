@@ -2,12 +2,14 @@
 
 import copy
 
+from fleetloop.access.clusters import Cluster
 from fleetloop.api import names
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
 from fleetloop.controllers.helm import conditions
 from fleetloop.controllers.helm import release as options
 from fleetloop.controllers.helm.engine import Helm, HelmFailed
-from fleetloop.controllers.helm.failures import ActionFailed, ConnectionFailed
+from fleetloop.controllers.helm.failures import ActionFailed, DescriptionMissing
+from fleetloop.controllers.helm.place import account_of, acting_as, cluster_of
 from fleetloop.controllers.helm.tools import HelmTools
 from fleetloop.controllers.helm.waits import Waiter
 from fleetloop.kube.client import Kube
@@ -19,31 +21,33 @@ from fleetloop.runtime.controller import Report
 from fleetloop.runtime.status import save_status
 
 
-def acting_as(release: HelmRelease, tools: HelmTools) -> Kube:
-    """Raises ConnectionFailed."""
-    if release.spec.kube_config is not None:
-        raise ConnectionFailed("spec.kubeConfig: remote clusters are not supported for HelmReleases in this version")
-    account = release.spec.service_account_name or tools.settings.common.default_service_account
-    if not account:
-        return tools.kube
-    return tools.kube.acting_as(f"system:serviceaccount:{release.namespace}:{account}")
-
-
 async def finalize(tools: HelmTools, release: HelmRelease, report: Report) -> None:
-    """Uninstalls what is on record, then the HelmChart goes; a suspended release leaves everything. Flux: 2.16."""
+    """Uninstalls what is on record, then the HelmChart goes; a suspended release leaves everything. Flux: 2.16.
+
+    Raises ActionFailed, and ConnectionFailed while a remote cluster is away: what is there must not be forgotten.
+    """
     if release.spec.suspend:
         return
     draft = copy.copy(release.status)
     if _was_released(draft) and not await _account_is_gone(release, tools):
-        helm = _helm(tools, release, draft)
         try:
-            await uninstall(release, draft, report, helm)
-        except ActionFailed:
-            conditions.summarize(draft, release, utc_now())
-            await save_status(tools.kube.managing_as(names.HELM_CONTROLLER), release, draft, conditions.OWNED)
-            raise
+            async with cluster_of(release, tools, report) as cluster:
+                await _uninstall_at(cluster, tools, release, draft, report)
+        except DescriptionMissing as error:
+            report.event("Warning", "UninstallFailed", f"release {_place_of(release, draft)} is left as it is: {error}")
     if draft.helm_chart:
         await delete_chart(tools.kube, draft.helm_chart, report)
+
+
+async def _uninstall_at(
+    cluster: Cluster, tools: HelmTools, release: HelmRelease, draft: HelmReleaseStatus, report: Report
+) -> None:
+    try:
+        await uninstall(release, draft, report, _helm(cluster, tools, release, draft))
+    except ActionFailed:
+        conditions.summarize(draft, release, utc_now())
+        await save_status(tools.kube.managing_as(names.HELM_CONTROLLER), release, draft, conditions.OWNED)
+        raise
 
 
 def _was_released(status: HelmReleaseStatus) -> bool:
@@ -51,12 +55,10 @@ def _was_released(status: HelmReleaseStatus) -> bool:
     return bool(status.storage_namespace) and (bool(status.history) or status.last_attempted_release_action == "install")
 
 
-def _helm(tools: HelmTools, release: HelmRelease, draft: HelmReleaseStatus) -> Helm:
-    kube = acting_as(release, tools)
-    waiter = Waiter(release.key, kube)
-    name, namespace = options.release_name(release), options.release_namespace(release)
-    if draft.history:
-        name, namespace = draft.history[0].name, draft.history[0].namespace
+def _helm(cluster: Cluster, tools: HelmTools, release: HelmRelease, draft: HelmReleaseStatus) -> Helm:
+    kube = acting_as(release, cluster, tools.settings)
+    waiter = Waiter(release.key, cluster, kube)
+    namespace, _, name = _place_of(release, draft).partition("/")
     return Helm(
         engines=tools.engines,
         connection=kube.connection,
@@ -67,8 +69,15 @@ def _helm(tools: HelmTools, release: HelmRelease, draft: HelmReleaseStatus) -> H
         oci_digests={},
         new_oci_digest="",
         owner=release.namespace,
-        answer=lambda _, args: tools.waits.answer(waiter, args),
+        wait=lambda args: tools.waits.answer(waiter, args),
     )
+
+
+def _place_of(release: HelmRelease, draft: HelmReleaseStatus) -> str:
+    """`namespace/name`: of what is on record, else of what is wanted."""
+    if draft.history:
+        return f"{draft.history[0].namespace}/{draft.history[0].name}"
+    return f"{options.release_namespace(release)}/{options.release_name(release)}"
 
 
 async def uninstall(release: HelmRelease, draft: HelmReleaseStatus, report: Report, helm: Helm) -> None:
@@ -96,7 +105,8 @@ def _mark(draft: HelmReleaseStatus, release: HelmRelease, value: str, reason: st
 
 
 async def _account_is_gone(release: HelmRelease, tools: HelmTools) -> bool:
-    account = release.spec.service_account_name or tools.settings.common.default_service_account
+    """Of this cluster; on another one a user may have rights and be no service account."""
+    account = account_of(release, tools.settings) if release.spec.kube_config is None else ""
     return bool(account) and await tools.kube.find(ObjectRef("v1", "ServiceAccount", release.namespace, account)) is None
 
 

@@ -6,7 +6,7 @@ from fleetloop.api.applier import ResourceInventory, ResourceRef
 from fleetloop.api.helm import HelmReleaseStatus
 from fleetloop.controllers.helm.engine import HelmFailed
 from fleetloop.controllers.helm.run import Run
-from fleetloop.kube.errors import ApiError
+from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.inventory import id_of, ref_from
 from fleetloop.kube.objects import ObjectRef, ref_of
 
@@ -42,6 +42,6 @@ async def _placed(run: Run, ref: ObjectRef) -> ObjectRef:
         return ref
     try:
         resource = await run.kube.resource_for(ref.api_version, ref.kind)
-    except ApiError:
+    except (ApiError, Unreachable):
         return ref
     return replace(ref, namespace=run.helm.namespace) if resource.namespaced else ref

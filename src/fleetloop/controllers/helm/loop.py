@@ -55,7 +55,8 @@ class Loop:
         """What an action leaves for others to see. Raises Failure where the pass ends with it."""
         run, draft = self._run, self._draft
         if action in {Action.INSTALL, Action.UPGRADE, Action.ROLLBACK}:
-            await take_inventory(run)
+            async with run.asking():
+                await take_inventory(run)
         conditions.summarize(draft, self._release, utc_now())
         await run.report.progress()
         if action in REMEDIES:
@@ -67,7 +68,8 @@ class Loop:
     async def _state(self) -> tuple[Verdict, list[Drifted]]:
         run, draft, release = self._run, self._draft, self._release
         try:
-            self._stored = await run.helm.history()
+            async with run.asking():
+                self._stored = await run.helm.history()
         except HelmFailed as error:
             raise StateError(f"could not determine release state: {error}") from error
         verdict = state_of(
@@ -90,10 +92,12 @@ class Loop:
     async def _drift(self, version: int) -> list[Drifted]:
         run = self._run
         try:
-            objects = await run.helm.manifest(version)
             place = (run.helm.name, run.helm.namespace)
             takeover = Takeover(names.HELM_CONTROLLER, self._tools.settings.override_managers)
-            return await find_drift(run.kube, objects, place, rules_of(self._release), takeover)
+            rules = rules_of(self._release)
+            async with run.asking():
+                objects = await run.helm.manifest(version)
+                return await find_drift(run.kube, objects, place, rules, takeover)
         except (HelmFailed, DriftUnknown, ValueError) as error:
             raise StateError(f"unable to determine cluster state: {error}") from error
 
@@ -161,7 +165,8 @@ class Loop:
         self._tell_drift(drifted)
         await run.announce(Action.CORRECT, options.timeout_of(self._release, None))
         conditions.unknown(self._draft, self._release, "correcting cluster drift", utc_now())
-        failures = await correct(run.kube, drifted)
+        async with run.asking():
+            failures = await correct(run.kube, drifted)
         place = named(run.released)
         if failures:
             message = f"Failed to correct cluster state of release {place}:\n" + "\n".join(failures)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
+from fleetloop.access.clusters import Cluster
 from fleetloop.api import names
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
 from fleetloop.api.meta import Status
@@ -18,8 +19,9 @@ from fleetloop.controllers.helm.chart_template import sync_chart
 from fleetloop.controllers.helm.dependencies import check_dependencies
 from fleetloop.controllers.helm.engine import Helm, HelmFailed, ask
 from fleetloop.controllers.helm.failures import ArtifactFailed, MoreToDo, SourceNotReady
-from fleetloop.controllers.helm.finalize import acting_as, finalize, uninstall
+from fleetloop.controllers.helm.finalize import finalize, uninstall
 from fleetloop.controllers.helm.loop import Loop, is_requested, reset_counters
+from fleetloop.controllers.helm.place import acting_as, cluster_of
 from fleetloop.controllers.helm.release import Defaults
 from fleetloop.controllers.helm.run import Run
 from fleetloop.controllers.helm.tools import HelmTools
@@ -68,12 +70,20 @@ class _Pass:
         settings = self._tools.settings
         digest = await digest_of(release, layers, self._tools.engines, settings.digest_algorithm)
         async with self._tools.chart_of(source, settings.requeue_dependency) as path:
-            run = await self._open(source, path, layers, digest)
-            conditions.forget_prerequisite_failures(draft, release, utc_now())
-            if await self._moved(run):
-                raise MoreToDo("release target configuration changed")
-            self._begin_attempt(run)
+            chart = await self._inspect(source, path, layers)
+            async with cluster_of(release, self._tools, self._report) as cluster:
+                return await self._release_at(cluster, self._run(source, path, chart, layers, digest, cluster))
+
+    async def _release_at(self, cluster: Cluster, run: Run) -> Outcome:
+        release, draft = self._release, self._draft
+        conditions.forget_prerequisite_failures(draft, release, utc_now())
+        if await self._moved(run):
+            raise MoreToDo("release target configuration changed")
+        self._begin_attempt(run)
+        try:
             return await Loop(self._tools, run).run()
+        finally:
+            self._tools.claim(cluster, release, draft)
 
     def _find_source(self) -> ChartSource:
         settings = self._tools.settings
@@ -87,20 +97,27 @@ class _Pass:
         except SourceNotReady as error:
             raise SourceNotReady(str(error), after=settings.requeue_dependency) from None
 
-    async def _open(self, source: ChartSource, path: Path, layers: dict[str, Any], digest: str) -> Run:
-        release, draft = self._release, self._draft
-        engines, kube = self._tools.engines, acting_as(release, self._tools)
+    async def _inspect(self, source: ChartSource, path: Path, layers: dict[str, Any]) -> dict[str, Any]:
+        """The chart's name, versions and definitions; `version` as Helm shall see it."""
         try:
-            found = await ask(engines, "helm.chart", chart={"path": str(path), "version": ""}, values=layers)
+            found: dict[str, Any] = await ask(
+                self._tools.engines, "helm.chart", chart={"path": str(path), "version": ""}, values=layers
+            )
         except HelmFailed as error:
             raise ArtifactFailed(f"Could not load chart: {error}") from error
         tracks = not self._tools.settings.gate("DisableChartDigestTracking")
-        version = released_version(source, found["version"], tracks_digests=tracks)
+        return found | {"version": released_version(source, found["version"], tracks_digests=tracks)}
+
+    def _run(
+        self, source: ChartSource, path: Path, chart: dict[str, Any], layers: dict[str, Any], digest: str, cluster: Cluster
+    ) -> Run:
+        release, draft = self._release, self._draft
+        kube = acting_as(release, cluster, self._tools.settings)
         defaults = Defaults(self._tools.settings.gate("AllowDNSLookups"), self._tools.settings.gate("UseHelm3Defaults"))
         rules = release.spec.health_check_exprs if options.waits_by_expressions(release, defaults) else ()
-        waiter = Waiter(release.key, kube, rules)
+        waiter = Waiter(release.key, cluster, kube, rules)
         helm = Helm(
-            engines=engines,
+            engines=self._tools.engines,
             connection=kube.connection,
             name=options.release_name(release),
             namespace=options.release_namespace(release),
@@ -109,19 +126,20 @@ class _Pass:
             oci_digests={one.version: one.oci_digest for one in draft.history if one.oci_digest},
             new_oci_digest=source.digest,
             owner=release.namespace,
-            answer=lambda _, args: self._tools.waits.answer(waiter, args),
+            wait=lambda args: self._tools.waits.answer(waiter, args),
         )
         return Run(
             release=release,
             draft=draft,
             report=self._report,
             helm=helm,
+            cluster=cluster,
             kube=kube.managing_as(names.HELM_CONTROLLER),
             chart_path=str(path),
-            chart_name=found["name"],
-            version=version,
-            app_version=found["appVersion"],
-            definitions=found["definitions"],
+            chart_name=chart["name"],
+            version=chart["version"],
+            app_version=chart["appVersion"],
+            definitions=chart["definitions"],
             values=layers,
             config_digest=digest,
             defaults=defaults,

@@ -1,21 +1,25 @@
 """One pass's hold on its release: what is wanted, Helm at its place, and the draft that actions write their facts into."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
+from fleetloop.access.clusters import Cluster
 from fleetloop.api.durations import duration_text
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus, Snapshot
 from fleetloop.controllers.helm.conditions import running, unknown
 from fleetloop.controllers.helm.engine import Helm, HelmFailed, Outcome
 from fleetloop.controllers.helm.history import chart_named, recorded, snapshot_of
 from fleetloop.controllers.helm.next_action import Action
-from fleetloop.controllers.helm.release import Defaults
+from fleetloop.controllers.helm.release import Defaults, timeout_of
 from fleetloop.kube.client import Kube
 from fleetloop.kube.objects import Manifest
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.conditions import mark
 from fleetloop.runtime.controller import Report
+
+LEAST_PATIENCE = 120.0  # seconds: definitions are waited for, and objects are asked for one by one
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +30,8 @@ class Run:
     draft: HelmReleaseStatus
     report: Report
     helm: Helm
-    kube: Kube  # as whom the release acts
+    cluster: Cluster
+    kube: Kube  # as whom the release acts there
     chart_path: str
     chart_name: str
     version: str
@@ -72,6 +77,10 @@ class Run:
                 return await self.helm.act(verb, within, **args)
             except HelmFailed as error:
                 return Outcome([], [], str(error))
+
+    def asking(self) -> AbstractAsyncContextManager[None]:
+        """Around questions to the cluster: a remote one that does not answer holds no worker. Raises ClusterFailed."""
+        return self.cluster.told(max(timeout_of(self.release, None), LEAST_PATIENCE), self.report.away)
 
     def record(self, outcome: Outcome, action: str) -> None:
         """What Helm wrote, into status.history: the newest version is this action's, older ones keep theirs."""

@@ -1,12 +1,14 @@
 """What helm-controller can be told by flags. Flux: helm-notification-image.md 1.3, 2.15."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleetloop.controllers.helm.memory_watch import SHORTEST_INTERVAL, MemoryLimits
+from fleetloop.kube.foreign_kubeconfig import ForeignRules
+from fleetloop.runtime import kubeconfig_flags
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
 
-IDENTITY_GATE = "ObjectLevelWorkloadIdentity"
 GATES = {
     "CacheSecretsAndConfigMaps": False,
     "AllowDNSLookups": False,
@@ -19,7 +21,7 @@ GATES = {
     "UseHelm3Defaults": False,
     "CancelHealthCheckOnNewRevision": False,
     "DefaultToRetryOnFailure": False,
-    IDENTITY_GATE: False,
+    kubeconfig_flags.GATE: False,
     "DetectDrift": False,
     "CorrectDrift": False,
     "AdoptLegacyReleases": False,
@@ -39,6 +41,7 @@ class HelmSettings:
     drift_repair: bool
     watch_configs_label_selector: str
     memory: MemoryLimits
+    kubeconfigs: ForeignRules
 
     def gate(self, name: str) -> bool:
         return self.common.gates[name]
@@ -50,9 +53,7 @@ def register(flags: Flags) -> None:
     flags.switch("drift-repair", True, "put back at once what others change; when false, at the next interval")
     flags.number("http-retry", 9, "accepted; a download that failed is tried again by the next pass, after a growing pause")
     flags.duration("http-timeout", "30s")
-    flags.text("default-kubeconfig-service-account")
-    flags.switch("insecure-kubeconfig-exec", False)
-    flags.switch("insecure-kubeconfig-tls", False)
+    kubeconfig_flags.register(flags)
     flags.choice("snapshot-digest-algo", ("sha256", "sha384", "sha512"), "sha256")
     flags.many("override-manager", "field manager whose fields are taken over")
     flags.number("oom-watch-memory-threshold", 95)
@@ -61,11 +62,9 @@ def register(flags: Flags) -> None:
     flags.text("oom-watch-current-memory-path")
 
 
-def settings_of(found: argparse.Namespace) -> HelmSettings:
+def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> HelmSettings:
     """Raises BadFlag."""
     common = common_settings(found, GATES)
-    if found.default_kubeconfig_service_account and not common.gates[IDENTITY_GATE]:
-        raise BadFlag(f"invalid configuration: --default-kubeconfig-service-account needs the feature gate {IDENTITY_GATE}=true")
     return HelmSettings(
         common=common,
         requeue_dependency=found.requeue_dependency,
@@ -75,6 +74,7 @@ def settings_of(found: argparse.Namespace) -> HelmSettings:
         drift_repair=found.drift_repair,
         watch_configs_label_selector=found.watch_configs_label_selector,
         memory=_memory_limits(found),
+        kubeconfigs=kubeconfig_flags.foreign_rules(found, common, environment),
     )
 
 

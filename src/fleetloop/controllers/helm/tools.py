@@ -5,7 +5,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetloop.api.helm import HelmRelease
+from fleetloop.access.clusters import Cluster, Clusters
+from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
 from fleetloop.api.meta import Key
 from fleetloop.build.expressions import Expressions
 from fleetloop.controllers.helm.chart_source import ChartSource, Sources
@@ -20,7 +21,8 @@ ChartOf = Callable[[ChartSource, float], AbstractAsyncContextManager[Path]]  # r
 
 @dataclass(frozen=True, slots=True)
 class HelmTools:
-    """`read`: ConfigMaps and Secrets, as the controller. `find`: another release, also one that other controllers reconcile."""
+    """`read`: ConfigMaps and Secrets, as the controller. `find`: another release, also one that other controllers reconcile.
+    `claim`: what others change of the release's objects is looked at from now on."""
 
     kube: Kube
     read: Reader
@@ -31,3 +33,5 @@ class HelmTools:
     chart_of: ChartOf
     expressions: Expressions
     waits: Waits
+    clusters: Clusters
+    claim: Callable[[Cluster, HelmRelease, HelmReleaseStatus], None]

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from fleetloop.access.kubeconfigs import kubeconfig_refs
 from fleetloop.api.helm import HelmRelease, ValuesReference
 from fleetloop.controllers.helm.engine import HelmFailed, ask
 from fleetloop.controllers.helm.failures import ValuesError
@@ -17,12 +18,8 @@ DEFAULT_KEY = "values.yaml"
 def config_refs(release: HelmRelease) -> set[ObjectRef]:
     """Every ConfigMap and Secret that it names in its namespace. Pure."""
     spec = release.spec
-    found: list[tuple[str, str]] = [(one.kind, one.name) for one in spec.values_from]
-    if spec.kube_config and spec.kube_config.secret_ref:
-        found.append(("Secret", spec.kube_config.secret_ref.name))
-    if spec.kube_config and spec.kube_config.config_map_ref:
-        found.append(("ConfigMap", spec.kube_config.config_map_ref.name))
-    return {ObjectRef("v1", kind, release.namespace, name) for kind, name in found}
+    values = {ObjectRef("v1", one.kind, release.namespace, one.name) for one in spec.values_from}
+    return values | set(kubeconfig_refs(release.namespace, spec.kube_config))
 
 
 async def read_values(release: HelmRelease, kube: Reader) -> dict[str, Any]:
@@ -35,7 +32,8 @@ async def read_values(release: HelmRelease, kube: Reader) -> dict[str, Any]:
             found[key] = await _read(release, reference, kube)
         content = _content(release, reference, found[key])
         if content is not None:
-            layers.append({"content": content, "targetPath": reference.target_path, "literal": reference.literal})
+            layer = {"content": content, "targetPath": reference.target_path, "literal": reference.literal}
+            layers.append(layer | {"secret": reference.kind == "Secret"})  # whose values no message may quote
         else:
             layers.append({"content": "", "targetPath": "", "literal": False})  # so that an error's number finds its reference
     return {"layers": layers, "inline": release.spec.values or {}}

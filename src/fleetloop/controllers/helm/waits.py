@@ -12,11 +12,12 @@ from typing import Any
 
 import msgspec
 
+from fleetloop.access.clusters import LOCAL, Cluster
 from fleetloop.api.applier import CustomHealthCheck
 from fleetloop.api.meta import Key
 from fleetloop.engine import AnswerRefused
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import ApiError, Expired, NotFound, Unreachable
+from fleetloop.kube.errors import ApiError, Expired, Forbidden, NotFound, Unreachable
 from fleetloop.kube.kstatus import Health, condition, health_of
 from fleetloop.kube.objects import Manifest, ObjectRef, version_of
 from fleetloop.runtime.health_rules import rules_for
@@ -52,28 +53,26 @@ class Wait(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Waiter:
-    """A pass that may have to wait. `kube`: as whom it looks. `rules`: its own about health; none with the legacy strategy.
-    `superseded_by`: what newer thing ended its wait."""
+    """A pass that may have to wait. `kube`: as whom it looks at `cluster`. `rules`: its own about health; none with the legacy
+    strategy. `superseded_by`: what newer thing ended its wait."""
 
     key: Key
+    cluster: Cluster
     kube: Kube
     rules: Sequence[CustomHealthCheck] = ()
     superseded_by: str = ""
 
 
 class Waits:
-    """Those of one cluster. `judge`: the health that watches tell; `use` has kinds watched, `keep` those that are judged by
-    expressions; `observe` is told of arrivals."""
+    """`judge`: the health that watches tell; `observe` is told of arrivals on a cluster."""
 
-    def __init__(
-        self, judge: Judge, use: Callable[[set[tuple[str, str]]], None], keep: Callable[[set[tuple[str, str]]], None]
-    ) -> None:
-        self._judge, self._use, self._keep = judge, use, keep
-        self._changed: defaultdict[ObjectRef, set[asyncio.Event]] = defaultdict(set)
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._changed: defaultdict[tuple[str, ObjectRef], set[asyncio.Event]] = defaultdict(set)
         self._running: dict[Key, tuple[Waiter, asyncio.Event]] = {}
 
-    def observe(self, ref: ObjectRef) -> None:
-        for event in self._changed.get(ref, ()):
+    def observe(self, ref: ObjectRef, cluster: str) -> None:
+        for event in self._changed.get((cluster, ref), ()):
             event.set()
 
     def supersede(self, key: Key, cause: str) -> None:
@@ -84,8 +83,8 @@ class Waits:
             changed.set()
 
     def kinds(self) -> set[tuple[str, str]]:
-        """Of what is waited for."""
-        return {(ref.api_version, ref.kind) for ref in self._changed}
+        """Of what is waited for on this cluster."""
+        return {(ref.api_version, ref.kind) for cluster, ref in self._changed if cluster == LOCAL}
 
     async def answer(self, waiter: Waiter, args: Any) -> None:
         """Until all objects are as the mode wants them. Raises AnswerRefused with what Helm is to be told."""
@@ -94,7 +93,7 @@ class Waits:
         try:
             async with asyncio.timeout(wait.seconds):
                 if targets:
-                    await self._until_healthy(waiter, targets, wait.mode)
+                    await self._until_healthy(waiter, targets, wait)
                 reached = _is_gone if wait.mode == "deleted" else _is_done
                 await _all(waiter.kube, [one.ref for one in wait.objects if one.ref not in targets], reached)
         except TimeoutError:
@@ -105,21 +104,22 @@ class Waits:
     def _targets(self, waiter: Waiter, wait: Wait) -> dict[ObjectRef, Target]:
         """What is judged by health: of hooks only what expressions are for."""
         targets = {
-            one.ref: Target(one.ref, int(one.version or 0), one.fleeting, rules_for(one.ref, waiter.rules))
+            one.ref: Target(one.ref, int(one.version or 0), one.fleeting, rules_for(one.ref, waiter.rules), waiter.cluster.name)
             for one in wait.objects
         }
         if wait.mode == "deleted":
             return {}
         return {ref: target for ref, target in targets.items() if target.rules} if wait.mode == "hook" else targets
 
-    async def _until_healthy(self, waiter: Waiter, targets: dict[ObjectRef, Target], mode: str) -> None:
-        changed = asyncio.Event()
-        for ref in targets:
-            self._changed[ref].add(changed)
-        if mode != "hook":
+    async def _until_healthy(self, waiter: Waiter, targets: dict[ObjectRef, Target], wait: Wait) -> None:
+        changed, cluster = asyncio.Event(), waiter.cluster
+        places = [(cluster.name, ref) for ref in targets]
+        for place in places:
+            self._changed[place].add(changed)
+        if wait.mode != "hook":
             self._running[waiter.key] = (waiter, changed)
-        self._keep({(ref.api_version, ref.kind) for ref, target in targets.items() if target.rules})
-        self._use({(ref.api_version, ref.kind) for ref in targets})
+        cluster.live.use(targets, wait.seconds)
+        cluster.live.keep_content({(ref.api_version, ref.kind) for ref, target in targets.items() if target.rules})
         loop = asyncio.get_running_loop()
         counts = loop.time() + FAILURES_COUNT_AFTER
         try:
@@ -128,17 +128,17 @@ class Waits:
                 if waiter.superseded_by:
                     raise AnswerRefused(f"canceled: {waiter.superseded_by} has something newer")
                 early = loop.time() < counts
-                if self._all_healthy(targets, mode, may_fail=not early):
+                if self._all_healthy(targets, wait.mode, may_fail=not early):
                     return
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(counts if early else None):
                         await changed.wait()
         finally:
             self._running.pop(waiter.key, None)
-            for ref in targets:
-                self._changed[ref].discard(changed)
-                if not self._changed[ref]:
-                    del self._changed[ref]
+            for place in places:
+                self._changed[place].discard(changed)
+                if not self._changed[place]:
+                    del self._changed[place]
 
     def _all_healthy(self, targets: dict[ObjectRef, Target], mode: str, *, may_fail: bool) -> bool:
         """Raises AnswerRefused when one has failed, if it may."""
@@ -162,7 +162,8 @@ def _has_started(target: Target, health: Health, mode: str) -> bool:
 
 
 async def _all(kube: Kube, refs: Sequence[ObjectRef], reached: Callable[[Manifest | None], bool]) -> None:
-    """Hooks come one at a time and deletions end: each object is watched by itself, as the release's own identity."""
+    """Hooks come one at a time and deletions end: each object is watched by itself, as the release's own identity; or read again
+    and again, where that may not watch."""
     try:
         async with asyncio.TaskGroup() as group:
             for ref in refs:
@@ -176,14 +177,18 @@ async def _until(kube: Kube, ref: ObjectRef, reached: Callable[[Manifest | None]
     while True:
         try:
             live = await kube.find(ref)
-            if reached(live):
-                return
-            version = str(version_of(live)) if live else ""
+        except Unreachable:
+            await asyncio.sleep(PAUSE)  # the server gives no event to wait for
+            continue
+        if reached(live):
+            return
+        version = str(version_of(live)) if live else ""
+        try:
             async for event in kube.watch(ref.api_version, ref.kind, ref.namespace, "", selector, version):
                 if event.type != "BOOKMARK" and reached(None if event.type == "DELETED" else event.object):
                     return
-        except (Expired, Unreachable):
-            await asyncio.sleep(PAUSE)  # the server gives no event to wait for
+        except (Expired, Forbidden, Unreachable):
+            await asyncio.sleep(PAUSE)  # nor here
         except NotFound:
             if reached(None):
                 return

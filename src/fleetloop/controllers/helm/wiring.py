@@ -7,10 +7,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from fleetloop.access.cluster_configs import ClusterConfigs
+from fleetloop.access.clusters import LOCAL, Cluster, Clusters
+from fleetloop.access.kubeconfigs import Kubeconfigs
 from fleetloop.api import names
-from fleetloop.api.helm import HelmRelease
+from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.meta import Key
+from fleetloop.auth import TokenCache
 from fleetloop.build.expressions import Expressions
 from fleetloop.controllers.helm.chart_source import ChartSource, source_key
 from fleetloop.controllers.helm.dependencies import dependents
@@ -26,17 +30,16 @@ from fleetloop.controllers.helm.values import config_refs
 from fleetloop.controllers.helm.waits import Waits
 from fleetloop.engine import Engines, EngineSettings
 from fleetloop.kube.kstatus import Health
-from fleetloop.kube.live import LiveObject, LiveObjects, Reading
+from fleetloop.kube.live import LiveObject
 from fleetloop.kube.managers import Takeover
 from fleetloop.kube.objects import ObjectRef
-from fleetloop.runtime.config_watches import CachedReader, ConfigWatches
+from fleetloop.runtime.config_watches import CachedReader, ConfigWatches, Reader
 from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.foreign_writes import Dampers, foreign_write
 from fleetloop.runtime.health_rules import RuleJudge
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Target
-from fleetloop.runtime.owned import Owned
 from fleetloop.runtime.process import Tools, loop_settings
 from fleetloop.storage.reader import (
     FILE,
@@ -71,12 +74,19 @@ class Wiring:
         limits = ReaderSettings(timeout=settings.http_timeout, max_bytes=LARGEST_CHART, kept_bytes=LARGEST_CHART)
         self._reader = ArtifactReader(folder, tools.session, limits, keep_file)
         takeover = Takeover(names.HELM_CONTROLLER, settings.override_managers)
-        self._live = LiveObjects(tools.kube, self._seen, lambda _, kind, error: self._disturbed(kind, error), Reading(takeover))
-        self._expressions = Expressions(engines)
-        self._rules = RuleJudge(self._expressions.evaluate, lambda target: self._waits.observe(target.ref))
-        self._waits = Waits(self._health_of, self._live.use, self._live.keep_content)
-        self._owned, self._dampers = Owned(), Dampers()
         self._cached = CachedReader(tools.kube, self._disturbed) if settings.gate("CacheSecretsAndConfigMaps") else None
+        self._config_reader: Reader = self._cached or tools.kube
+        common = tools.settings
+        tokens = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
+        cluster_configs = ClusterConfigs(tools.kube, settings.kubeconfigs, tokens)
+        kubeconfigs = Kubeconfigs(self._config_reader.get, settings.kubeconfigs, cluster_configs.describe)
+        self._clusters = Clusters(
+            tools.kube, kubeconfigs.describe, self._seen, self._disturbed, self._returned, takeover, IN_FLIGHT
+        )
+        self._expressions = Expressions(engines)
+        self._rules = RuleJudge(self._expressions.evaluate, lambda target: self._waits.observe(target.ref, target.cluster))
+        self._waits = Waits(self._health_of)
+        self._dampers = Dampers()
         self._configs = self._config_watches()
         self._sources = SourceWatches(
             tools.kube, self._source_revised, self._disturbed, external_artifacts=settings.gate("ExternalArtifact")
@@ -96,7 +106,7 @@ class Wiring:
         """Coroutines that run for as long as the controller does."""
         found = [
             self._controller.run(after=self._sources.caches.values()),
-            self._live.run(),
+            self._clusters.run(),
             self._rules.run(),
             *self._sources.jobs(),
         ]
@@ -108,7 +118,7 @@ class Wiring:
     def _helm_tools(self, engines: Engines) -> HelmTools:
         return HelmTools(
             kube=self._tools.kube,
-            read=self._cached or self._tools.kube,
+            read=self._config_reader,
             settings=self._settings,
             engines=engines,
             sources=self._sources,
@@ -116,6 +126,8 @@ class Wiring:
             chart_of=self._chart_of,
             expressions=self._expressions,
             waits=self._waits,
+            clusters=self._clusters,
+            claim=self._claim,
         )
 
     def _config_watches(self) -> ConfigWatches | None:
@@ -156,42 +168,55 @@ class Wiring:
         """A newer spec ends the wait for the older one. Becoming ready wakes the dependents."""
         if new is None:
             if old is not None:
-                self._owned.forget(old.key)
-                self._live.keep_only(self._owned.kinds() | self._waits.kinds())
+                self._clusters.leave(old.key)
+                here = self._clusters.local
+                here.owned.forget(old.key)
+                here.live.keep_only(here.owned.kinds() | self._waits.kinds())
             return
         if old and _is_to_be_other(old, new):
             self._waits.supersede(new.key, str(new.key))
-        self._watch_for_drift(new)
+        if new.spec.kube_config is None:
+            self._claim(self._clusters.local, new, new.status)
         if new.status.is_true("Ready") and not (old and old.status.is_true("Ready")):
             for key in dependents(new.key, self._controller.cache):
                 self._enqueue(key, str(new.key))
 
-    def _watch_for_drift(self, release: HelmRelease) -> None:
+    def _claim(self, cluster: Cluster, release: HelmRelease, status: HelmReleaseStatus) -> None:
+        """What others change of it is put back at once, where that is wanted. On one cluster: where it was before is left."""
         detection = release.spec.drift_detection
         corrects = self._settings.drift_repair and detection is not None and detection.mode == "enabled"
-        refs = inventory_of(release.status) if corrects and release.spec.kube_config is None else []
-        if refs != self._owned.refs(release.key):
-            self._owned.assign(release.key, refs)
-            self._live.use({(ref.api_version, ref.kind) for ref in refs})
+        refs = inventory_of(status) if corrects else []
+        if cluster.name != LOCAL:
+            self._clusters.local.owned.forget(release.key)
+        if refs != cluster.owned.refs(release.key):
+            cluster.owned.assign(release.key, refs)
+            cluster.live.use(refs)
 
-    def _seen(self, api_version: str, kind: str, old: LiveObject | None, new: LiveObject | None) -> None:
+    def _returned(self, key: Key) -> None:
+        """Its cluster answers again."""
+        self._controller.enqueue(key)
+
+    def _seen(self, cluster: str, api_version: str, kind: str, old: LiveObject | None, new: LiveObject | None) -> None:
         """A watch's word: it may settle a wait, or be a foreign write to a release's object, which a pass then corrects."""
-        some = new or old
-        if some is None:
+        some, place = new or old, self._clusters.named(cluster)
+        if some is None or place is None:
             return
         ref = ObjectRef(api_version, kind, some.namespace, some.name)
-        self._waits.observe(ref)
-        owner = self._owned.owner(ref)
+        self._waits.observe(ref, cluster)
+        owner = place.owned.owner(ref)
         write = foreign_write(ref, old, new) if owner else None
         if owner and write and not some.left_alone:
-            pause = self._dampers.of(("", ref)).next_pause(asyncio.get_running_loop().time())
+            pause = self._dampers.of((cluster, ref)).next_pause(asyncio.get_running_loop().time())
             logger().info("foreign write, looking for drift", object=str(ref), owner=str(owner), change=str(write), pause=pause)
             self._controller.queue.add_after(owner, pause)
 
     def _health_of(self, target: Target) -> Health:
-        live = self._live.find(target.ref)
+        cluster = self._clusters.named(target.cluster)
+        if cluster is None:
+            return Health("InProgress", "its cluster is described otherwise by now")
+        live = cluster.live.latest(target.ref)
         if live is None:
-            gone = target.may_vanish and self._live.is_synced(target.ref)
+            gone = target.may_vanish and cluster.live.is_synced(target.ref)
             return Health("Current", "done and removed") if gone else Health("InProgress", "not seen yet")
         if live.version < target.version:
             return Health("InProgress", "an older version was seen")

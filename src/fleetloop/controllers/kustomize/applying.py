@@ -5,12 +5,12 @@ Flux: source-kustomize.md 8.7-8.9.
 
 from collections.abc import Sequence
 
+from fleetloop.access.clusters import Cluster
 from fleetloop.api import names
 from fleetloop.api.durations import duration_text
 from fleetloop.api.kustomize import Kustomization, KustomizationStatus
 from fleetloop.api.meta import Key
 from fleetloop.build import Built
-from fleetloop.controllers.kustomize.clusters import Cluster
 from fleetloop.controllers.kustomize.failures import PruneFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.inventories import inventory, inventory_of
 from fleetloop.controllers.kustomize.pass_facts import begin, event_metadata, is_news, timeout_of

@@ -1,5 +1,6 @@
 """Which ConfigMaps and Secrets a Kustomization names. Pure. Flux: source-kustomize.md 8.12."""
 
+from fleetloop.access.kubeconfigs import kubeconfig_refs
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.kube.objects import ObjectRef
 
@@ -11,8 +12,5 @@ def config_refs(kustomization: Kustomization) -> set[ObjectRef]:
         found += [(ref.kind, ref.name) for ref in spec.post_build.substitute_from]
     if spec.decryption and spec.decryption.secret_ref:
         found.append(("Secret", spec.decryption.secret_ref.name))
-    if spec.kube_config and spec.kube_config.secret_ref:
-        found.append(("Secret", spec.kube_config.secret_ref.name))
-    if spec.kube_config and spec.kube_config.config_map_ref:
-        found.append(("ConfigMap", spec.kube_config.config_map_ref.name))
-    return {ObjectRef("v1", kind, kustomization.namespace, name) for kind, name in found}
+    namespace = kustomization.namespace
+    return {ObjectRef("v1", kind, namespace, name) for kind, name in found} | set(kubeconfig_refs(namespace, spec.kube_config))

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import yaml
 
+from fleetloop.access.token_requests import ServiceAccount, own_account, request_token
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.auth import (
     OWN_IDENTITY,
@@ -30,7 +31,6 @@ from fleetloop.build.decryption import Lack, LogIn
 from fleetloop.controllers.kustomize.failures import BuildFailed, FeatureGateDisabled
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.controllers.kustomize.steps import data_of
-from fleetloop.controllers.kustomize.token_requests import ServiceAccount, own_account, request_token
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, BadConnection, ServerFailed, Unreachable
 from fleetloop.kube.objects import ObjectRef, annotations_of

@@ -3,15 +3,15 @@
 import asyncio
 from dataclasses import dataclass
 
+from fleetloop.access.clusters import LOCAL, Cluster, Clusters
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key
-from fleetloop.controllers.kustomize.clusters import LOCAL, Cluster, Clusters
 from fleetloop.controllers.kustomize.failures import PruneFailed, Terminating
 from fleetloop.controllers.kustomize.handover import Handover
 from fleetloop.controllers.kustomize.inventories import inventory_of
 from fleetloop.controllers.kustomize.pass_facts import timeout_of
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.controllers.kustomize.steps import acting_as, belongs_to, user_of
+from fleetloop.controllers.kustomize.steps import acting_as, belongs_to, cluster_of
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import Forbidden
 from fleetloop.kube.objects import ObjectRef
@@ -46,7 +46,7 @@ class Finalizer:
         keeps = ks.spec.suspend or policy == "Orphan" or (policy == "MirrorPrune" and not ks.spec.prune)
         if keeps or not inventory_of(ks.status):
             return
-        at = self._clusters.at(ks, user_of(ks, self._settings), report.away)
+        at = cluster_of(ks, self._clusters, self._settings, report)
         async with at as cluster, cluster.told(timeout_of(ks), report.away):
             kube = acting_as(ks, cluster.kube, self._settings)
             ending = self._ending.pop(ks.key, None) or _Ending(await self._delete(ks, cluster, kube, report), _end_of(ks))

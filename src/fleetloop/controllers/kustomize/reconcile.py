@@ -8,12 +8,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fleetloop.access.clusters import Cluster
 from fleetloop.api.durations import duration_text, seconds_of
 from fleetloop.api.kustomize import Kustomization, KustomizationStatus
 from fleetloop.api.meta import Key, Status
 from fleetloop.build import BuildError, Built
 from fleetloop.controllers.kustomize.applying import KEPT_PAUSE, Applier
-from fleetloop.controllers.kustomize.clusters import Cluster
 from fleetloop.controllers.kustomize.decryption import check_decryption
 from fleetloop.controllers.kustomize.dependencies import check_dependencies
 from fleetloop.controllers.kustomize.failures import (
@@ -26,7 +26,7 @@ from fleetloop.controllers.kustomize.health import health_targets, judge
 from fleetloop.controllers.kustomize.history import digest_of, recorded
 from fleetloop.controllers.kustomize.pass_facts import begin, event_metadata, is_news, pass_token, timeout_of, was_requested
 from fleetloop.controllers.kustomize.sources import Source, find_source
-from fleetloop.controllers.kustomize.steps import user_of
+from fleetloop.controllers.kustomize.steps import cluster_of, user_of
 from fleetloop.controllers.kustomize.tools import KustomizeTools
 from fleetloop.kube.apply import ChangeSet
 from fleetloop.kube.live import LiveObject
@@ -113,7 +113,7 @@ class KustomizationReconciler:
 
     async def _pass(self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report) -> Outcome:
         await self._check_dependencies(ks, source, report)
-        async with self._tools.clusters.at(ks, user_of(ks, self._tools.settings), report.away) as cluster:
+        async with cluster_of(ks, self._tools.clusters, self._tools.settings, report) as cluster:
             return await self._pass_at(cluster, ks, draft, source, report)
 
     async def _pass_at(

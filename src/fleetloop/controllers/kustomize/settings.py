@@ -4,9 +4,12 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+from fleetloop.kube.foreign_kubeconfig import ForeignRules
+from fleetloop.runtime import kubeconfig_flags
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings, needing_gate
 
 INHERITED = {"PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+IDENTITY_GATE = kubeconfig_flags.GATE
 GATES = {
     "StrictPostBuildSubstitutions": True,
     "DisableStatusPollerCache": True,
@@ -19,7 +22,7 @@ GATES = {
     "DisableConfigWatchers": False,
     "DirectSourceFetch": False,
     "MigrateAPIVersion": False,
-    "ObjectLevelWorkloadIdentity": False,
+    IDENTITY_GATE: False,
 }
 
 
@@ -33,9 +36,7 @@ class KustomizeSettings:
     no_remote_bases: bool
     override_managers: tuple[str, ...]
     custom_stage_kinds: frozenset[tuple[str, str]]
-    insecure_kubeconfig_exec: bool = False
-    insecure_kubeconfig_tls: bool = False
-    default_kubeconfig_service_account: str = ""
+    kubeconfigs: ForeignRules = field(default_factory=ForeignRules)
     default_decryption_service_account: str = ""
     sops_age_secret: str = ""
     sops_vault_configmap: str = ""
@@ -56,11 +57,9 @@ def register(flags: Flags) -> None:
     flags.many("override-manager", "field manager whose fields are taken over")
     flags.text("custom-apply-stage-kinds", help="comma separated group/Kind that are applied in a stage of their own")
     flags.text("default-decryption-service-account", help="service account that decrypts when an object names none")
-    flags.text("default-kubeconfig-service-account", help="service account that logs in to clusters when a ConfigMap names none")
     flags.text("sops-age-secret", help="Secret in the controller's namespace with age keys for objects that name none")
     flags.text("sops-vault-configmap", help="ConfigMap in the controller's namespace with the Vaults that may be logged in to")
-    flags.switch("insecure-kubeconfig-exec", False, "kubeconfigs may name programs that are run")
-    flags.switch("insecure-kubeconfig-tls", False, "kubeconfigs may turn off the verification of certificates")
+    kubeconfig_flags.register(flags)
 
 
 def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> KustomizeSettings:
@@ -72,23 +71,14 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
         no_remote_bases=found.no_remote_bases,
         override_managers=tuple(found.override_manager),
         custom_stage_kinds=frozenset(_stage_kind(item) for item in found.custom_apply_stage_kinds.split(",") if item),
-        insecure_kubeconfig_exec=found.insecure_kubeconfig_exec,
-        insecure_kubeconfig_tls=found.insecure_kubeconfig_tls,
-        default_kubeconfig_service_account=_needing_gate("default-kubeconfig-service-account", found, common.gates),
-        default_decryption_service_account=_needing_gate("default-decryption-service-account", found, common.gates),
+        kubeconfigs=kubeconfig_flags.foreign_rules(found, common, environment),
+        default_decryption_service_account=needing_gate("default-decryption-service-account", found, common, IDENTITY_GATE),
         sops_age_secret=found.sops_age_secret,
         sops_vault_configmap=found.sops_vault_configmap,
         watch_configs_label_selector=found.watch_configs_label_selector,
         drift_repair=found.drift_repair,
         environment={name: value for name, value in environment.items() if name.upper() in INHERITED},
     )
-
-
-def _needing_gate(flag: str, found: argparse.Namespace, gates: Mapping[str, bool]) -> str:
-    account: str = getattr(found, flag.replace("-", "_"))
-    if account and not gates["ObjectLevelWorkloadIdentity"]:
-        raise BadFlag(f"invalid configuration: --{flag} needs the feature gate ObjectLevelWorkloadIdentity=true")
-    return account
 
 
 def _stage_kind(text: str) -> tuple[str, str]:

@@ -4,28 +4,44 @@ Variables are read with the controller's identity from the object's own namespac
 """
 
 import base64
-import re
+import contextlib
+from collections.abc import AsyncIterator
 
+from fleetloop.access.clusters import Cluster, Clusters
+from fleetloop.access.kubeconfigs import ClusterUnusable
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.build import variables_of
-from fleetloop.controllers.kustomize.failures import BadAccount, BuildFailed
+from fleetloop.controllers.kustomize.failures import BadAccount, BuildFailed, ReconciliationFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
+from fleetloop.kube import service_accounts
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
 from fleetloop.runtime.config_watches import Reader
-
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+from fleetloop.runtime.controller import Report
 
 
 def user_of(kustomization: Kustomization, settings: KustomizeSettings) -> str:
     """The user everything of this object is done as, here and on a remote cluster: its service account, else the default one;
     "" for the connection's own. Raises BadAccount: a name goes into a header."""
     account = kustomization.spec.service_account_name or settings.common.default_service_account
-    if account and not _NAME.fullmatch(account):
-        raise BadAccount(f"spec.serviceAccountName {account[:100]!r} is no name that a service account can have")
-    return f"system:serviceaccount:{kustomization.namespace}:{account}" if account else ""
+    try:
+        return service_accounts.user_of(kustomization.namespace, account)
+    except ValueError as error:
+        raise BadAccount(f"spec.serviceAccountName {error}") from error
+
+
+@contextlib.asynccontextmanager
+async def cluster_of(
+    ks: Kustomization, clusters: Clusters, settings: KustomizeSettings, report: Report
+) -> AsyncIterator[Cluster]:
+    """Where its objects are. Raises ReconciliationFailed, BadAccount."""
+    try:
+        async with clusters.at(ks.key, ks.spec.kube_config, user_of(ks, settings), report.away) as cluster:
+            yield cluster
+    except ClusterUnusable as error:
+        raise ReconciliationFailed(str(error)) from error
 
 
 def acting_as(kustomization: Kustomization, kube: Kube, settings: KustomizeSettings) -> Kube:

@@ -3,10 +3,10 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from fleetloop.access.clusters import Clusters
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key
 from fleetloop.build.expressions import Expressions
-from fleetloop.controllers.kustomize.clusters import Clusters
 from fleetloop.controllers.kustomize.handover import Handover
 from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.settings import KustomizeSettings

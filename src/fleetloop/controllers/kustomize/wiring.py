@@ -7,6 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from fleetloop.access.cluster_configs import ClusterConfigs
+from fleetloop.access.clusters import Clusters
+from fleetloop.access.kubeconfigs import Kubeconfigs
 from fleetloop.api import names
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.kustomize import Kustomization
@@ -15,8 +18,6 @@ from fleetloop.api.old_versions import upgraded
 from fleetloop.auth import TokenCache
 from fleetloop.build import BuildCache, BuildRequest, Built, EncryptedSecret, build_with_files, label_objects, settings_of
 from fleetloop.build.expressions import Expressions
-from fleetloop.controllers.kustomize.cluster_configs import ClusterConfigs
-from fleetloop.controllers.kustomize.clusters import Clusters
 from fleetloop.controllers.kustomize.configs import config_refs
 from fleetloop.controllers.kustomize.decryption import DecryptionAccess
 from fleetloop.controllers.kustomize.dependencies import dependents
@@ -27,7 +28,6 @@ from fleetloop.controllers.kustomize.failures import ArtifactUnreachable as Unre
 from fleetloop.controllers.kustomize.finalize import Finalizer
 from fleetloop.controllers.kustomize.handover import Handover
 from fleetloop.controllers.kustomize.inventories import inventory_of
-from fleetloop.controllers.kustomize.kubeconfigs import Kubeconfigs
 from fleetloop.controllers.kustomize.read_rights import ReadRights
 from fleetloop.controllers.kustomize.reconcile import KustomizationReconciler
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
@@ -91,8 +91,8 @@ class Wiring:
         self._decryption = DecryptionAccess(
             tools.kube, self._config_reader, settings, tools.place.namespace, tools.session, tokens
         )
-        cluster_configs = ClusterConfigs(tools.kube, settings, tokens)
-        kubeconfigs = Kubeconfigs(self._config_reader, settings, cluster_configs.describe)
+        cluster_configs = ClusterConfigs(tools.kube, settings.kubeconfigs, tokens)
+        kubeconfigs = Kubeconfigs(self._config_reader.get, settings.kubeconfigs, cluster_configs.describe)
         takeover = Takeover(names.KUSTOMIZE_CONTROLLER, settings.override_managers)
         self._clusters = Clusters(tools.kube, kubeconfigs.describe, self._seen, self._disturbed, self._enqueue, takeover)
         self._sources = SourceWatches(tools.kube, settings, self._source_revised, self._disturbed)

@@ -1,14 +1,17 @@
 """What opens a Bucket: its Secret, or its cloud's identity. Flux: source-kustomize.md 4.1."""
 
+import asyncio
 from dataclasses import dataclass
 
 from fleetloop import auth, bucket
 from fleetloop.access.identities import GateDisabled, Identities
 from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
-from fleetloop.api.source import Bucket
-from fleetloop.auth import InvalidSecret, Subject, TokenCache, proxy_access
+from fleetloop.api.source import Bucket, BucketSpec, BucketSTS
+from fleetloop.auth import InvalidSecret, ProxyAccess, Subject, TokenCache, proxy_access
+from fleetloop.auth.ldap_sts import LdapLogin, ldap_credentials
 from fleetloop.auth.proxy import proxy_url
+from fleetloop.auth.tls import tls_context
 from fleetloop.controllers.source.failures import FetchFailed, FetchRefused
 from fleetloop.kube.client import Kube
 
@@ -26,21 +29,20 @@ class BucketAccess:
     async def open(self, source: Bucket) -> bucket.Opened:
         """Raises FetchFailed, FetchRefused."""
         spec = source.spec
-        if spec.sts is not None:
-            message = f"spec.sts with provider '{spec.sts.provider}' is not supported in this version"
-            raise FetchRefused(reasons.INVALID_STS_CONFIGURATION, message)
+        check_sts(spec)
         data = await self._secret(source, spec.secret_ref.name) if spec.secret_ref else {}
         certificates = await self._secret(source, spec.cert_secret_ref.name) if spec.cert_secret_ref else {}
+        proxy = await self._proxy(source)
         place = bucket.Place(
             spec.bucket_name,
             spec.endpoint,
             spec.region,
             spec.insecure,
             certificates.get("ca.crt", b""),
-            await self._proxy(source),
+            proxy_url(proxy) if proxy else "",
         )
         try:
-            return bucket.open_bucket(place, await self._login(source, data))
+            return bucket.open_bucket(place, await self._login(source, data, proxy))
         except GateDisabled as error:
             raise FetchRefused(reasons.FEATURE_GATE_DISABLED, str(error)) from error
         except auth.IdentityError as error:
@@ -48,7 +50,9 @@ class BucketAccess:
         except bucket.BucketError as error:
             raise FetchFailed(reasons.BUCKET_OPERATION_FAILED, str(error)) from error
 
-    async def _login(self, source: Bucket, data: Data) -> bucket.S3Login | bucket.GoogleLogin | bucket.AzureLogin:
+    async def _login(
+        self, source: Bucket, data: Data, proxy: ProxyAccess | None
+    ) -> bucket.S3Login | bucket.GoogleLogin | bucket.AzureLogin:
         match source.spec.provider:
             case "gcp":
                 return _google(source, data)
@@ -56,23 +60,43 @@ class BucketAccess:
                 return _azure(data)
             case "aws" if not data:
                 return await self._by_identity(source)
+            case "generic" if source.spec.sts and not data:
+                return await self._by_ldap(source, source.spec.sts, proxy)
             case _:
                 return _keys(source, data)
 
     async def _by_identity(self, source: Bucket) -> bucket.S3Login:
         spec = source.spec
         identity = await self.identities.of(source.namespace, spec.service_account_name)
-        key = ("aws", identity.cache_key, spec.region, None)
-        subject = Subject(source.kind, source.name, source.namespace, "reconcile")
-        found = await self.tokens.get(key, lambda: auth.aws_credentials(identity, spec.region), subject)
+        endpoint = spec.sts.endpoint if spec.sts else ""
+        key = ("aws", identity.cache_key, spec.region, None, endpoint)
+        found = await self.tokens.get(key, lambda: auth.aws_credentials(identity, spec.region, None, endpoint), _subject(source))
         return bucket.S3Login(found.access_key, found.secret_key, found.session_token)
 
-    async def _proxy(self, source: Bucket) -> str:
+    async def _by_ldap(self, source: Bucket, sts: BucketSTS, proxy: ProxyAccess | None) -> bucket.S3Login:
+        """Raises FetchFailed, IdentityError."""
+        assert sts.secret_ref  # it was checked
+        data = await self._secret(source, sts.secret_ref.name)
+        login = LdapLogin(sts.endpoint, _text(data, "username"), _text(data, "password"))
+        if not (login.username and login.password):
+            what = "secret data for the 'ldap' STS provider: required fields 'username' and 'password'"
+            raise FetchFailed(reasons.AUTHENTICATION_FAILED, f"invalid '{source.namespace}/{sts.secret_ref.name}' {what}")
+        certificates = await self._secret(source, sts.cert_secret_ref.name) if sts.cert_secret_ref else {}
+        pair = (certificates.get("ca.crt", b""), certificates.get("tls.crt", b""), certificates.get("tls.key", b""))
+        try:
+            trust = await asyncio.to_thread(tls_context, *pair)
+        except InvalidSecret as error:
+            raise FetchFailed(reasons.AUTHENTICATION_FAILED, f"spec.sts.certSecretRef: {error}") from error
+        key = ("ldap", login.endpoint, login.username, login.password, pair, proxy)
+        found = await self.tokens.get(key, lambda: ldap_credentials(login, trust, proxy), _subject(source))
+        return bucket.S3Login(found.access_key, found.secret_key, found.session_token)
+
+    async def _proxy(self, source: Bucket) -> ProxyAccess | None:
         ref = source.spec.proxy_secret_ref
         if ref is None:
-            return ""
+            return None
         try:
-            return proxy_url(proxy_access(await self._secret(source, ref.name)))
+            return proxy_access(await self._secret(source, ref.name))
         except InvalidSecret as error:
             message = f"failed to get proxy address: invalid proxy secret '{source.namespace}/{ref.name}': {error}"
             raise FetchFailed(reasons.AUTHENTICATION_FAILED, message) from error
@@ -82,6 +106,31 @@ class BucketAccess:
             return await read_secret(self.kube, source.namespace, name)
         except SecretUnavailable as error:
             raise FetchFailed(reasons.AUTHENTICATION_FAILED, str(error)) from error
+
+
+def check_sts(spec: BucketSpec) -> None:
+    """The rules of the definition, for who was let in without them. Flux: 4.1. Raises FetchRefused."""
+    sts = spec.sts
+    if sts is None:
+        return
+    wanted = {"aws": "aws", "generic": "ldap"}.get(spec.provider, "")
+    if not wanted:
+        problem = "STS configuration is only supported for the 'aws' and 'generic' Bucket providers"
+    elif sts.provider != wanted:
+        problem = f"'{wanted}' is the only supported STS provider for the '{spec.provider}' Bucket provider"
+    elif sts.provider == "aws" and sts.secret_ref:
+        problem = "spec.sts.secretRef is not required for the 'aws' STS provider"
+    elif sts.provider == "aws" and sts.cert_secret_ref:
+        problem = "spec.sts.certSecretRef is not required for the 'aws' STS provider"
+    elif sts.provider == "ldap" and not sts.secret_ref and not spec.secret_ref:
+        problem = "spec.sts.secretRef is required for the 'ldap' STS provider"
+    else:
+        return
+    raise FetchRefused(reasons.INVALID_STS_CONFIGURATION, problem)
+
+
+def _subject(source: Bucket) -> Subject:
+    return Subject(source.kind, source.name, source.namespace, "reconcile")
 
 
 def _keys(source: Bucket, data: Data) -> bucket.S3Login:

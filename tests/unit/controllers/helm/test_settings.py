@@ -15,7 +15,7 @@ from fleetloop.runtime.settings import BadFlag, common_flags
 def settings(*arguments: str) -> HelmSettings:
     flags = common_flags(names.HELM_CONTROLLER, concurrent=4)
     register(flags)
-    return settings_of(flags.read(list(arguments)))
+    return settings_of(flags.read(list(arguments)), {})
 
 
 def test_defaults() -> None:
@@ -40,6 +40,16 @@ def test_defaults() -> None:
 def test_bad_flags(flag: str) -> None:
     with pytest.raises(BadFlag):
         settings(flag)
+
+
+def test_what_is_allowed_to_kubeconfigs() -> None:
+    """Nothing that runs or is not verified, unless an operator says so. helm-notification-image.md 2.15, 2.16."""
+    found = settings().kubeconfigs
+    assert (found.allowed, found.accounts, found.default_account) == (frozenset(), False, "")
+    gate = "--feature-gates=ObjectLevelWorkloadIdentity=true"
+    account = "--default-kubeconfig-service-account=fetcher"
+    found = settings("--insecure-kubeconfig-exec", "--insecure-kubeconfig-tls", gate, account).kubeconfigs
+    assert (found.allowed, found.accounts, found.default_account) == ({"exec", "insecure-skip-tls-verify"}, True, "fetcher")
 
 
 def test_hn1_the_default_account_is_for_impersonation() -> None:

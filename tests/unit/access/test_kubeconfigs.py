@@ -7,15 +7,22 @@ import time
 import pytest
 import yaml
 
+from fleetloop.access.cluster_configs import ClusterConfigs
+from fleetloop.access.credential import Credential
+from fleetloop.access.kubeconfigs import (
+    ClusterUnusable,
+    Described,
+    KubeconfigMissing,
+    Kubeconfigs,
+    kubeconfig_in,
+    shown,
+    through_proxy,
+)
+from fleetloop.access.reachability import Reachability
 from fleetloop.api.applier import SecretKeyReference
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.auth import TokenCache
-from fleetloop.controllers.kustomize.cluster_configs import ClusterConfigs
 from fleetloop.controllers.kustomize.configs import config_refs
-from fleetloop.controllers.kustomize.credential import Credential
-from fleetloop.controllers.kustomize.failures import ReconciliationFailed
-from fleetloop.controllers.kustomize.kubeconfigs import Described, Kubeconfigs, kubeconfig_in, shown, through_proxy
-from fleetloop.controllers.kustomize.reachability import Reachability
 from fleetloop.controllers.kustomize.settings import KustomizeSettings, register, settings_of
 from fleetloop.kube import ApiError, BadConnection, Connection, Kube, Manifest, NotFound, ObjectRef, Unreachable
 from fleetloop.runtime.settings import common_flags
@@ -61,8 +68,10 @@ def by_config_map() -> Kustomization:
 
 async def described(data: dict[str, str] | None, *flags: str, ks: Kustomization | None = None) -> Described:
     wanted = settings(*flags)
-    configs = ClusterConfigs(Kube(Connection(server="https://here.example")), wanted, TokenCache(10, 60))
-    return await Kubeconfigs(Reader(data), wanted, configs.describe).describe(ks or by_secret())
+    configs = ClusterConfigs(Kube(Connection(server="https://here.example")), wanted.kubeconfigs, TokenCache(10, 60))
+    named = ks or by_secret()
+    assert named.spec.kube_config
+    return await Kubeconfigs(Reader(data).get, wanted.kubeconfigs, configs.describe).describe(named.key, named.spec.kube_config)
 
 
 async def test_a_secrets_kubeconfig_becomes_a_connection() -> None:
@@ -168,10 +177,10 @@ async def test_a_certificate_that_is_none_is_told() -> None:
 
 
 async def test_what_is_missing_is_named() -> None:
-    with pytest.raises(ReconciliationFailed, match=r'^spec.kubeConfig: Secret/\S+/there: secrets "there" not found$'):
+    with pytest.raises(KubeconfigMissing, match=r'^spec.kubeConfig: Secret/\S+/there: secrets "there" not found$'):
         await described(None)
     ks = kustomization(kubeConfig={})
-    with pytest.raises(ReconciliationFailed, match="names neither a Secret nor a ConfigMap"):
+    with pytest.raises(ClusterUnusable, match="names neither a Secret nor a ConfigMap"):
         await described({}, ks=ks)
 
 
@@ -186,7 +195,7 @@ async def test_what_is_missing_is_named() -> None:
     ],
 )
 async def test_config_maps_that_describe_no_cluster(data: dict[str, str], flags: tuple[str, ...], problem: str) -> None:
-    with pytest.raises(ReconciliationFailed, match=problem):
+    with pytest.raises(ClusterUnusable, match=problem):
         await described(data, *flags, ks=by_config_map())
 
 

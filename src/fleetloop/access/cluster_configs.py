@@ -5,19 +5,19 @@ Keys: provider, cluster, address, ca.crt, audiences (a line each), serviceAccoun
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from fleetloop.api.kustomize import Kustomization
+from fleetloop.access.credential import Credential
+from fleetloop.access.identities import GATE
+from fleetloop.access.kubeconfigs import Access, Described, digest_of, through_proxy
+from fleetloop.access.token_requests import ServiceAccount, own_account, request_token, workload_identity
+from fleetloop.api.meta import Key
 from fleetloop.auth import OWN_IDENTITY, IdentityError, Subject, TokenCache, WorkloadIdentity
 from fleetloop.auth.managed_clusters import ClusterAccess, ClusterWanted, aks_access, eks_access, gke_access
-from fleetloop.controllers.kustomize.credential import Credential
-from fleetloop.controllers.kustomize.kubeconfigs import Access, Described, digest_of, through_proxy
-from fleetloop.controllers.kustomize.settings import KustomizeSettings
-from fleetloop.controllers.kustomize.token_requests import ServiceAccount, own_account, request_token, workload_identity
 from fleetloop.kube.client import Kube
 from fleetloop.kube.connection import Connection
 from fleetloop.kube.errors import BadConnection
+from fleetloop.kube.foreign_kubeconfig import ForeignRules
 
 OPERATION = "fetch_kubeconfig"
-GATE = "ObjectLevelWorkloadIdentity"
 
 CloudAccess = Callable[[ClusterWanted, WorkloadIdentity], Awaitable[ClusterAccess]]
 CLOUDS: Mapping[str, CloudAccess] = {"aws": eks_access, "azure": aks_access, "gcp": gke_access}
@@ -26,21 +26,21 @@ CLOUDS: Mapping[str, CloudAccess] = {"aws": eks_access, "azure": aks_access, "gc
 class ClusterConfigs:
     """`kube` is the controller's own identity, which asks for the tokens of service accounts."""
 
-    def __init__(self, kube: Kube, settings: KustomizeSettings, tokens: TokenCache) -> None:
+    def __init__(self, kube: Kube, rules: ForeignRules, tokens: TokenCache) -> None:
         self._kube = kube
-        self._settings = settings
+        self._rules = rules
         self._tokens = tokens
 
-    def describe(self, ks: Kustomization, source: str, data: Mapping[str, str]) -> Described:
+    def describe(self, key: Key, source: str, data: Mapping[str, str]) -> Described:
         """Raises BadConnection."""
-        provider, account = data.get("provider", ""), self._account(ks, data)
+        provider, account = data.get("provider", ""), self._account(key, data)
         if provider == "generic":
             fetch = self._generic(data, account)
         elif provider in CLOUDS:
             fetch = self._cloud(provider, data, account)
         else:
             raise BadConnection(f"provider {provider[:50]!r} is none of generic, {', '.join(CLOUDS)}")
-        subject = Subject(ks.kind, ks.name, ks.namespace, OPERATION)
+        subject = Subject(key.kind, key.name, key.namespace, OPERATION)
         digest = digest_of(dict(data), str(account))
 
         async def connect() -> Access:
@@ -48,12 +48,12 @@ class ClusterConfigs:
 
         return Described(digest, source, connect)
 
-    def _account(self, ks: Kustomization, data: Mapping[str, str]) -> ServiceAccount | None:
+    def _account(self, key: Key, data: Mapping[str, str]) -> ServiceAccount | None:
         """Who fetches; None for the controller itself."""
-        name = data.get("serviceAccountName") or self._settings.default_kubeconfig_service_account
-        if name and not self._settings.gate(GATE):
+        name = data.get("serviceAccountName") or self._rules.default_account
+        if name and not self._rules.accounts:
             raise BadConnection(f"serviceAccountName needs the feature gate {GATE}")
-        return ServiceAccount(ks.namespace, name) if name else None
+        return ServiceAccount(key.namespace, name) if name else None
 
     async def _connected(self, digest: str, fetch: Callable[[], Awaitable[ClusterAccess]], subject: Subject) -> Access:
         async def get() -> ClusterAccess:
@@ -69,7 +69,7 @@ class ClusterConfigs:
         access = await get()
         credential = Credential(token)
         connection = Connection(server=access.address, ca=access.ca, token=credential)
-        return Access(through_proxy(connection, self._settings.environment), credential)
+        return Access(through_proxy(connection, self._rules.environment), credential)
 
     def _generic(self, data: Mapping[str, str], account: ServiceAccount | None) -> Callable[[], Awaitable[ClusterAccess]]:
         """A cluster that trusts this one's service account tokens."""

@@ -10,23 +10,21 @@ import contextvars
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
-from fleetloop.api import names
-from fleetloop.api.kustomize import Kustomization
+from fleetloop.access.credential import Credential
+from fleetloop.access.kubeconfigs import ClusterUnusable, Describe, Described, digest_of, shown
+from fleetloop.access.reachability import PATIENCE, Reachability
+from fleetloop.api.applier import KubeConfigReference
 from fleetloop.api.meta import Key
-from fleetloop.controllers.kustomize.credential import Credential
-from fleetloop.controllers.kustomize.failures import ReconciliationFailed
-from fleetloop.controllers.kustomize.kubeconfigs import Describe, Described, digest_of, shown
-from fleetloop.controllers.kustomize.reachability import PATIENCE, Reachability
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, BadConnection, Unreachable, error_of
 from fleetloop.kube.live import LiveObject, Reading
 from fleetloop.kube.live_within_rights import LiveWithinRights
 from fleetloop.kube.managers import Takeover
-from fleetloop.runtime.owned import Owned
+from fleetloop.kube.owned import Owned
 
 LOCAL = ""
 MOST = 1000  # clusters open at a time
-PASSES = 10  # on one remote cluster at a time: more wait for their turn, without a worker
+PASSES = 10
 LARGEST_ANSWER = 64 << 20  # bytes that a remote server may send at once
 
 Seen = Callable[[str, str, str, LiveObject | None, LiveObject | None], None]  # cluster, api_version, kind, old, new
@@ -46,7 +44,7 @@ class Cluster:
 
     @contextlib.asynccontextmanager
     async def told(self, timeout: float, away: Away) -> AsyncIterator[None]:
-        """What a remote cluster refuses, or does not answer, fails the Kustomization that wanted it, and nobody else.
+        """What a remote cluster refuses, or does not answer, fails the object that wanted it, and nobody else.
 
         A remote one has `timeout` seconds, and holds no worker while it thinks. Raises ClusterFailed.
         """
@@ -67,7 +65,7 @@ class Cluster:
             raise ClusterFailed(f"{name} was not done within {timeout:g}s") from error
 
 
-class ClusterFailed(ReconciliationFailed):
+class ClusterFailed(Exception):
     """A remote cluster's fault; who describes the cluster is added on the way."""
 
 
@@ -79,10 +77,10 @@ class _Open:
     reach: Reachability
     credential: Credential | None
     held: contextlib.AsyncExitStack
+    turns: asyncio.Semaphore
     users: set[Key] = field(default_factory=set)
     busy: int = 0
     unused: asyncio.Event = field(default_factory=asyncio.Event)
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PASSES))
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -96,7 +94,8 @@ class _Open:
 
 
 class Clusters:
-    """`run` holds all their watches. `wake` hears whose cluster answers again. `takeover` tells whose fields are ours."""
+    """`run` holds all their watches. `wake` hears whose cluster answers again. `takeover` tells whose fields are ours, and who we
+    are. `passes`: on one remote cluster at a time; more wait for their turn, without a worker."""
 
     def __init__(
         self,
@@ -106,8 +105,10 @@ class Clusters:
         disturbed: Disturbed,
         wake: Callable[[Key], None],
         takeover: Takeover,
+        passes: int = PASSES,
     ) -> None:
         self._takeover = takeover
+        self._passes = passes
         self._describe = describe
         self._seen = seen
         self._disturbed = disturbed
@@ -130,19 +131,20 @@ class Clusters:
         return found.cluster if found else None
 
     @contextlib.asynccontextmanager
-    async def at(self, kustomization: Kustomization, account: str, away: Away) -> AsyncIterator[Cluster]:
-        """The cluster that it applies to, which answers just now; `account` is the user it acts as, "" for the connection's own.
+    async def at(self, key: Key, kubeconfig: KubeConfigReference | None, account: str, away: Away) -> AsyncIterator[Cluster]:
+        """The cluster that the object applies to, which answers just now; `account` is the user it acts as, "" for the
+        connection's own.
 
-        Raises ReconciliationFailed: at once while the cluster is known to be away.
+        Raises ClusterUnusable: at once while the cluster is known to be away.
         """
-        if kustomization.spec.kube_config is None:
-            self.leave(kustomization.key)
+        if kubeconfig is None:
+            self.leave(key)
             yield self.local
             return
         async with contextlib.AsyncExitStack() as held:
             async with away():
-                described = await self._describe(kustomization)
-                opened = await self._opened(described, kustomization.key, account)
+                described = await self._describe(key, kubeconfig)
+                opened = await self._opened(described, key, account)
                 held.callback(self._close_unused, opened)
                 await held.enter_async_context(opened.turn())
             try:
@@ -150,7 +152,7 @@ class Clusters:
                     await opened.reach.check()
                 yield opened.cluster
             except ClusterFailed as failure:
-                raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {failure}") from failure
+                raise ClusterUnusable(f"spec.kubeConfig: {described.source}: {failure}") from failure
 
     def disown(self, key: Key) -> None:
         """What it applied is nobody's: a change of it is no foreign write."""
@@ -190,18 +192,18 @@ class Clusters:
             access = await described.connect()
             if access.credential:
                 await access.credential.ensure()
-            manager = names.KUSTOMIZE_CONTROLLER
+            manager = self._takeover.manager
             connection = replace(access.connection, largest_answer=LARGEST_ANSWER)
             traces = self.local.kube.traces  # requests to every cluster are counted
             kube = await held.enter_async_context(Kube(connection, manager, manager, traces))
         except BadConnection as error:
-            raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: {error}") from error
+            raise ClusterUnusable(f"spec.kubeConfig: {described.source}: {error}") from error
         except ApiError as error:
-            raise ReconciliationFailed(f"spec.kubeConfig: {described.source}: no credential: {error.message}") from error
+            raise ClusterUnusable(f"spec.kubeConfig: {described.source}: no credential: {error.message}") from error
         acting = kube.acting_as(account) if account else kube
         reach = Reachability(lambda: _probe(acting), lambda: self._returned(name))
         cluster = Cluster(name, kube, self._live(name, acting), suspect=reach.suspect)
-        return _Open(cluster, reach, access.credential, held)
+        return _Open(cluster, reach, access.credential, held, asyncio.Semaphore(self._passes))
 
     async def _serve(self, opened: _Open) -> None:
         """Its watches, until nobody uses it."""

@@ -1,18 +1,22 @@
-"""The second API server of these tests, and a team's place on it."""
+"""`Remote`: a second API server, which spec.kubeConfig leads to, and a team's place on it."""
 
 import asyncio
 import base64
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import orjson
 import yaml
 
-from fleetloop.kube import Connection, Kube, Manifest, ObjectRef
-from tests.e2e.kustomize.conftest import ADMIN, Space
+from fleetloop.kube import Connection, Kube, Manifest, ObjectRef, from_kubeconfig
+from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
+from fleetloop.local.state import ClusterFolder
 from tests.kit.workloads import until
 
+ADMIN = "reconciler"  # the service account that tests act as; it is admin of its namespace
 DEPLOYER = "deployer"  # the service account whose token is in kubeconfigs: admin of its namespace, and of nothing else
 SECRET = "kubeconfig"
 
@@ -70,13 +74,24 @@ class Remote:
         )
 
 
-async def write_secret(space: Space, kubeconfig: str, key: str = "value", labels: Mapping[str, str] | None = None) -> None:
+@contextlib.asynccontextmanager
+async def running_remote(folder: Path) -> AsyncIterator[Remote]:
+    place = ClusterFolder(folder / "two")
+    place.path.mkdir()
+    cluster = EmbeddedCluster(place, ClusterSettings())
+    async with cluster.running(), Kube(from_kubeconfig([place.kubeconfig]), field_manager="test") as kube:
+        yield Remote(kube, kube.connection.server)
+
+
+async def write_kubeconfig(
+    kube: Kube, namespace: str, kubeconfig: str, key: str = "value", labels: Mapping[str, str] | None = None
+) -> None:
     """The Secret that spec.kubeConfig names."""
-    await space.kube.apply(
+    await kube.apply(
         {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {"name": SECRET, "namespace": space.name, "labels": dict(labels or {})},
+            "metadata": {"name": SECRET, "namespace": namespace, "labels": dict(labels or {})},
             "data": {key: base64.b64encode(kubeconfig.encode()).decode()},
         }
     )

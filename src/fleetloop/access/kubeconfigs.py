@@ -1,4 +1,4 @@
-"""From spec.kubeConfig to a connection: read with the controller's identity from the Kustomization's own namespace.
+"""From spec.kubeConfig to a connection: read with the controller's identity from the namespace of the object that has it.
 
 A kubeconfig is a tenant's word: it may name a server, its certificates and credentials, and nothing of this machine
 (CVE-2022-24817). Flux: helm-notification-image.md 2.2.
@@ -15,20 +15,25 @@ from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined
 import orjson
 import yaml
 
-from fleetloop.api.applier import SecretKeyReference
-from fleetloop.api.kustomize import Kustomization
-from fleetloop.controllers.kustomize.credential import Credential
-from fleetloop.controllers.kustomize.failures import ReconciliationFailed
-from fleetloop.controllers.kustomize.settings import KustomizeSettings
+from fleetloop.access.credential import Credential
+from fleetloop.api.applier import KubeConfigReference, SecretKeyReference
+from fleetloop.api.meta import Key
 from fleetloop.kube.connection import Connection, PluginToken
-from fleetloop.kube.errors import ApiError, BadConnection
-from fleetloop.kube.foreign_kubeconfig import from_foreign_document
-from fleetloop.kube.objects import ObjectRef
-from fleetloop.runtime.config_watches import Reader
+from fleetloop.kube.errors import ApiError, BadConnection, NotFound
+from fleetloop.kube.foreign_kubeconfig import ForeignRules, from_foreign_document
+from fleetloop.kube.objects import Manifest, ObjectRef
 
 DEFAULT_KEYS = ("value", "value.yaml")
 LARGEST = 512 << 10  # bytes
 DEEPEST = 50  # the loader ends the process at some depth
+
+
+class ClusterUnusable(Exception):
+    """The cluster of spec.kubeConfig cannot be worked with. The message names what describes it, and shows no secret."""
+
+
+class KubeconfigMissing(ClusterUnusable):
+    """The object that describes it is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +56,36 @@ class Described:
     connect: Callable[[], Awaitable[Access]]
 
 
-Describe = Callable[[Kustomization], Awaitable[Described]]  # raises ReconciliationFailed
-DescribeCloud = Callable[[Kustomization, str, Mapping[str, str]], Described]  # source, a ConfigMap's data; raises BadConnection
+Read = Callable[[ObjectRef], Awaitable[Manifest]]  # raises ApiError
+Describe = Callable[[Key, KubeConfigReference], Awaitable[Described]]  # for whom; raises ClusterUnusable
+DescribeCloud = Callable[[Key, str, Mapping[str, str]], Described]  # for whom, source, a ConfigMap's data; raises BadConnection
 
 
 class Kubeconfigs:
     """Reads either form; `describe_cloud` knows the form that has credentials fetched."""
 
-    def __init__(self, reader: Reader, settings: KustomizeSettings, describe_cloud: DescribeCloud) -> None:
-        self._reader = reader
-        self._settings = settings
+    def __init__(self, read: Read, rules: ForeignRules, describe_cloud: DescribeCloud) -> None:
+        self._read = read
+        self._rules = rules
         self._describe_cloud = describe_cloud
 
-    async def describe(self, kustomization: Kustomization) -> Described:
-        """Raises ReconciliationFailed naming the object and the key. Unreachable is this cluster's."""
-        spec = kustomization.spec.kube_config
-        assert spec
-        namespace = kustomization.namespace
-        if spec.secret_ref:
-            ref = ObjectRef("v1", "Secret", namespace, spec.secret_ref.name)
-        elif spec.config_map_ref:
-            ref = ObjectRef("v1", "ConfigMap", namespace, spec.config_map_ref.name)
-        else:
-            raise ReconciliationFailed("spec.kubeConfig names neither a Secret nor a ConfigMap")
+    async def describe(self, key: Key, wanted: KubeConfigReference) -> Described:
+        """Raises ClusterUnusable naming the object and the key. Unreachable is this cluster's."""
+        refs = kubeconfig_refs(key.namespace, wanted)
+        if not refs:
+            raise ClusterUnusable("spec.kubeConfig names neither a Secret nor a ConfigMap")
+        ref = refs[0]
         try:
-            data = (await self._reader.get(ref)).get("data") or {}
-            if spec.secret_ref:
-                return self._of_secret(str(ref), kubeconfig_in(data, spec.secret_ref))
-            return self._describe_cloud(kustomization, str(ref), data)
+            data = (await self._read(ref)).get("data") or {}
+            if wanted.secret_ref:
+                return self._of_secret(str(ref), kubeconfig_in(data, wanted.secret_ref))
+            return self._describe_cloud(key, str(ref), data)
+        except NotFound as error:
+            raise KubeconfigMissing(f"spec.kubeConfig: {ref}: {error.message}") from error
         except ApiError as error:
-            raise ReconciliationFailed(f"spec.kubeConfig: {ref}: {error.message}") from error
+            raise ClusterUnusable(f"spec.kubeConfig: {ref}: {error.message}") from error
         except BadConnection as error:
-            raise ReconciliationFailed(f"spec.kubeConfig: {ref}: {error}") from error
+            raise ClusterUnusable(f"spec.kubeConfig: {ref}: {error}") from error
 
     def _of_secret(self, source: str, content: bytes) -> Described:
         async def connect() -> Access:
@@ -102,11 +105,14 @@ class Kubeconfigs:
 
     def _parsed(self, content: bytes) -> Connection:
         """Blocks: a large document takes a while, and a plugin longer."""
-        allowed = {"exec"} if self._settings.insecure_kubeconfig_exec else set()
-        if self._settings.insecure_kubeconfig_tls:
-            allowed.add("insecure-skip-tls-verify")
-        connection = from_foreign_document(document_in(content), frozenset(allowed))
-        return through_proxy(connection, self._settings.environment)
+        connection = from_foreign_document(document_in(content), self._rules.allowed)
+        return through_proxy(connection, self._rules.environment)
+
+
+def kubeconfig_refs(namespace: str, wanted: KubeConfigReference | None) -> list[ObjectRef]:
+    """What is named, of which there is one at most."""
+    named = {"Secret": wanted.secret_ref, "ConfigMap": wanted.config_map_ref} if wanted else {}
+    return [ObjectRef("v1", kind, namespace, ref.name) for kind, ref in named.items() if ref]
 
 
 def document_in(content: bytes) -> object:
