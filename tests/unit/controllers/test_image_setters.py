@@ -1,5 +1,6 @@
 """What the setters do to a file, and what they leave as it is."""
 
+import itertools
 import random
 import time
 
@@ -132,6 +133,26 @@ def test_hostile_values_stay_values() -> None:
             found = edited(f'a: [{quote}old{quote}, # {{"$imagepolicy": "team:app:tag"}}\n  z]\n', ImageRef(name="x", tag=tag))
             if tag.isprintable():
                 assert yaml.safe_load(found.content) == {"a": [tag, "z"]}
+
+
+BOMB = "a: &a [x]\n" + "".join(f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in itertools.pairwise("abcdefghijklmnop"))
+HOSTILE = {
+    "aliases of aliases": (BOMB + 'image: o:1 # {"$imagepolicy": "team:app"}\n', ""),
+    "the same key twice": ('image: o:1 # {"$imagepolicy": "team:app"}\n' * 2, ""),
+    "a depth without end": ('image: o:1 # {"$imagepolicy": "team:app"}\na: ' + "[" * 100_000, "line 2: deeper than 1000 levels"),
+    "a control character": (
+        'image: o:1 # {"$imagepolicy": "team:app"}\n\0',
+        "unacceptable character #x0000: control characters are not allowed",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_end_and_cost_nobody_else(name: str) -> None:
+    text, why = HOSTILE[name]
+    found = edited(text)
+    assert found.left_alone == ((why,) if why else ())
+    assert found.content.decode() == (text if why else text.replace("image: o:1 #", "image: ghcr.io/acme/app:2.0.0 #"))
 
 
 def test_files_that_are_no_text_are_left_alone() -> None:
