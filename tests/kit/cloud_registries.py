@@ -33,6 +33,11 @@ def add_registries(app: web.Application) -> None:
     app.router.add_post("/acr/oauth2/exchange", _acr)
 
 
+def add_exchange(app: web.Application) -> None:
+    """What ACR serves beside a registry, at its own address."""
+    app.router.add_post("/oauth2/exchange", _acr)
+
+
 async def _ecr(request: web.Request) -> web.Response:
     path = request.path.rstrip("/")
     if not request.headers.get("Authorization", "").startswith("AWS4-HMAC-SHA256 Credential=ASIAROLE/"):

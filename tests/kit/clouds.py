@@ -37,6 +37,7 @@ class Clouds:
     ca: bytes = b""
     ca_file: Path = Path()
     app_key: bytes = b""
+    google: str = ""  # host:port of sts.googleapis.com, by its certificate
     metadata: str = ""  # host:port of the metadata server of a GKE node
     git_token: str = "ghs_installation"
     azure_token: str = "azure-token"
@@ -76,7 +77,8 @@ async def running_clouds(folder: Path) -> AsyncIterator[Clouds]:
     app.router.add_get("/{tenant}/v2.0/.well-known/openid-configuration", azure.describe)
     app.router.add_post("/{tenant}/oauth2/v2.0/token", azure.token)
     gcp = _Gcp(clouds)
-    app.router.add_post("/gcp/sts", gcp.exchange)
+    for path in ("/gcp/sts", "/v1/token"):
+        app.router.add_post(path, gcp.exchange)
     app.router.add_post("/gcp/iam/v1/projects/-/serviceAccounts/{account}", gcp.impersonate)
     app.router.add_get("/", gcp.metadata)
     app.router.add_get("/computeMetadata/v1/{path:.*}", gcp.metadata)
@@ -92,6 +94,9 @@ async def running_clouds(folder: Path) -> AsyncIterator[Clouds]:
         clouds.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         clouds.metadata = f"127.0.0.1:{runner.addresses[1][1]}"
+        google = authority.server_context(folder, "sts.googleapis.com")
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=google).start()
+        clouds.google = f"127.0.0.1:{runner.addresses[2][1]}"
         yield clouds
     finally:
         await runner.cleanup()

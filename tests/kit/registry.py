@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import secrets
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,21 @@ async def password_door(upstream: str) -> AsyncIterator[Door]:
         return "" if request.headers.get("Authorization") == wanted else 'Basic realm="registry"'
 
     async with _door(upstream, challenge) as door:
+        yield door
+
+
+@asynccontextmanager
+async def cloud_door(
+    upstream: str, tls: ssl.SSLContext, knows: Callable[[str, str], bool], add: Callable[[web.Application], None]
+) -> AsyncIterator[Door]:
+    """HTTPS, and a login that `knows` by user and password; `add`: what the cloud serves beside a registry."""
+
+    def challenge(request: web.Request, _: Door) -> str:
+        kind, _, login = request.headers.get("Authorization", "").partition(" ")
+        user, _, password = base64.b64decode(login).decode().partition(":")
+        return "" if kind == "Basic" and knows(user, password) else 'Basic realm="cloud"'
+
+    async with _door(upstream, challenge, tls=tls, add=add) as door:
         yield door
 
 
@@ -107,6 +123,8 @@ async def _door(
     challenge: Callable[[web.Request, Door], str],
     token: Callable[[web.Request], "asyncio.Future[web.Response]"] | object = None,
     refuse: Callable[[web.Request], int] = lambda _: 0,
+    tls: ssl.SSLContext | None = None,
+    add: Callable[[web.Application], None] = lambda _: None,
 ) -> AsyncIterator[Door]:
     door = Door()
     async with aiohttp.ClientSession(auto_decompress=False) as session:
@@ -126,11 +144,12 @@ async def _door(
         app = web.Application(client_max_size=1 << 28)
         if callable(token):
             app.router.add_get("/token", token)
+        add(app)
         app.router.add_route("*", "/{path:.*}", forward)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
-            await web.TCPSite(runner, ADDRESS, 0).start()
+            await web.TCPSite(runner, ADDRESS, 0, ssl_context=tls).start()
             door.address = f"{ADDRESS}:{runner.addresses[0][1]}"
             yield door
         finally:

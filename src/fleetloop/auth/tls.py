@@ -3,9 +3,22 @@
 import os
 import ssl
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from fleetloop.auth.git_credentials import InvalidSecret
+
+
+def tls_of_secret(data: Mapping[str, bytes]) -> ssl.SSLContext | None:
+    """By the keys of a TLS Secret; the older names still count, the new ones win. None when it has none. Blocking.
+
+    Flux: helm-notification-image.md 1.7. Raises InvalidSecret.
+    """
+    names = (("ca.crt", "caFile"), ("tls.crt", "certFile"), ("tls.key", "keyFile"))
+    ca, certificate, key = (data.get(new) or data.get(old) or b"" for new, old in names)
+    if bool(certificate) != bool(key):
+        raise InvalidSecret("'tls.crt' and 'tls.key' are required together")
+    return tls_context(ca, certificate, key) if ca or certificate else None
 
 
 def tls_context(ca: bytes = b"", client_cert: bytes = b"", client_key: bytes = b"") -> ssl.SSLContext:

@@ -14,6 +14,14 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 
 
+def is_tag(text: str) -> bool:
+    return bool(_TAG.fullmatch(text))
+
+
+def is_digest(text: str) -> bool:
+    return bool(_DIGEST.fullmatch(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """`host` with its port, as people write it; `name` is the path in the registry."""
@@ -56,13 +64,13 @@ class Repository:
 
     def tagged(self, tag: str) -> "Reference":
         """Raises InvalidReference."""
-        if not _TAG.fullmatch(tag):
+        if not is_tag(tag):
             raise InvalidReference(f"'{tag}' is no valid tag")
         return Reference(self, tag=tag)
 
     def at(self, digest: str) -> "Reference":
         """Raises InvalidReference."""
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise InvalidReference(f"'{digest}' is no digest: it must be sha256:HEX")
         return Reference(self, digest=digest)
 

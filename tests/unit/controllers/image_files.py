@@ -2,6 +2,11 @@
 
 A file is written as text with gaps; a gap is filled once with the old value and once with the new one, by rules written down
 here and not by the code under test. All that is not a gap is the same in both by construction.
+
+A file is one to four documents: Deployments, Lists, HelmReleases and Helm values, Kustomizations, ConfigMaps with files in them,
+flows and JSON, block scalars, anchors and merge keys, CustomResourceDefinitions, lines of 40 000 characters. Comments stand
+wherever YAML lets them. Line ends are LF or CRLF, separators spaces or tabs, some files begin with a byte order mark, some have
+no last line end. One in fourteen is a Go template, whose marks stay as they are.
 """
 
 import random
@@ -52,9 +57,12 @@ Part = str | Gap
 
 @dataclass(frozen=True)
 class MarkedFile:
+    """`is_template`: no YAML, left as it is."""
+
     before: bytes
     after: bytes
     marks: int
+    is_template: bool = False
 
 
 def files(count: int = 200) -> list[MarkedFile]:
@@ -62,6 +70,8 @@ def files(count: int = 200) -> list[MarkedFile]:
 
 
 def _file(rng: random.Random) -> MarkedFile:
+    if rng.random() < 1 / 14:
+        return _template(rng)
     parts: list[Part] = [rng.choice(["", "# managed by the platform team\n", "---\n", "%YAML 1.1\n---\n", "\n\n"])]
     has_directive = parts[0] == "%YAML 1.1\n---\n"
     documents = 1 if has_directive else rng.randint(1, 4)
@@ -79,6 +89,20 @@ def _file(rng: random.Random) -> MarkedFile:
         return (mark + (filled.rstrip("\n") if strip else filled).replace("\n", end)).encode()
 
     return MarkedFile(text(OLD), text(NEW), sum(isinstance(part, Gap) for part in parts))
+
+
+def _template(rng: random.Random) -> MarkedFile:
+    """Of a chart."""
+    gap = _gap(rng)
+    value = gap.filled(OLD)
+    text = rng.choice(
+        [
+            f"{{{{- if .Values.enabled }}}}\nimage: {value} # {gap.marker}\n{{{{- end }}}}\n",
+            f"kind: Deployment\nspec:\n  {{{{- with .Values.spec }}}}\n  image: {value} # {gap.marker}\n  {{{{- end }}}}\n",
+            f'a: {{{{ .Values.a }}}}\nlabels: {{{{- include "x" . | nindent 4 }}}}\nimage: {value} # {gap.marker}\n',
+        ]
+    ).encode()
+    return MarkedFile(text, text, 1, is_template=True)
 
 
 def _gap(rng: random.Random, *parts: str) -> Gap:
@@ -179,6 +203,69 @@ def _own_columns(rng: random.Random) -> Sequence[Part]:
     return [f'"image"{wide}: {wide}', *_behind(rng, gap), f"date: 2024-01-01{wide}\nlong: {'x' * 200} {'y' * 100}\n"]
 
 
+def _helm_values(rng: random.Random) -> Sequence[Part]:
+    """With the comments of a chart's own values.yaml."""
+    policy = rng.choice(["app", "web"])
+    made: list[Part] = [
+        "## @section Image parameters\n## @param image.repository [default: REPOSITORY] the image\n##\nimage:\n"
+        '  registry: ""   \n  ## e.g:\n  ## tag: 1.0.0 # {"like": "this"}\n  ##\n  repository: '
+    ]
+    made += [*_behind(rng, Gap(policy, "name", rng.choice(["", "'"]))), "  tag: ", *_behind(rng, _gap(rng, "tag"))]
+    made += ["  pullSecrets: []\n\n  ## e.g:\n  # - name: x\nresources: {}\n  # limits:\n  #   cpu: 1\n"]
+    made += ["sidecar:\n    # the image\n\n    # of the sidecar\n    image: ", *_behind(rng, _gap(rng))]
+    return [*made, rng.choice(["nodeSelector:\n  ? kubernetes.io/os\n  : linux\n", "tolerations: [ ]\n"])]
+
+
+def _json(rng: random.Random) -> Sequence[Part]:
+    """As a YAML file with comments, as some write it."""
+    gap, tag = Gap("app", "", '"'), Gap("num", "tag", '"')
+    return [
+        '{\n  "apiVersion": "v1", "kind": "Pod",\n  "metadata": {"name": "a", "labels": {"x\\u0041\\/y": "\\u00e9\\u2028"}},\n',
+        f'  # {{"about": "the image"}}\n  "spec": {{\n{" " * rng.randint(2, 9)}"image":{rng.choice([" ", "  "])}',
+        gap,
+        f', # {gap.marker}\n    "tag": ',
+        tag,
+        f" # {tag.marker}\n  }}\n}}\n",
+    ]
+
+
+def _long_lines(rng: random.Random) -> Sequence[Part]:
+    """A dashboard in one line, a long list, an image far to the right."""
+    gap = _gap(rng)
+    wide = " " * rng.choice([1, 300, 20_000])
+    made: list[Part] = [f"dashboard: '{'{}, its #' * 4000}'\nlist: [{', '.join(map(str, range(5000)))}]\nimage:{wide}"]
+    return [*made, gap, f"{wide}# {gap.marker}\nbase64: {'QUJD' * 10_000}\n"]
+
+
+def _tabs(rng: random.Random) -> Sequence[Part]:
+    """Wherever YAML takes them for spaces."""
+    first, second = _gap(rng), Gap("web", "tag", "'")
+    made: list[Part] = ["image:\t", first, f"\t\t#\t{first.marker}\t\n\nother: \t x\t# \tnote\n", "flow:\t[\ta,\t"]
+    return [*made, second, f"\t,\t# {second.marker}\n\tb\t]\n"]
+
+
+def _list_of_objects(rng: random.Random) -> Sequence[Part]:
+    """Items that begin at the dash, nested ones, and comments between."""
+    made: list[Part] = ["apiVersion: v1\nkind: List\nitems:\n# the first\n"]
+    for number in range(rng.randint(1, 3)):
+        made += [f"-   apiVersion: batch/v1\n    kind: CronJob\n    metadata: {{name: job-{number}}}\n    spec:\n"]
+        made += ["      images:\n      -   - ", *_behind(rng, _gap(rng)), "          - plain\n      # after the list\n"]
+        made += ["      !!str image : ", *_behind(rng, _gap(rng)), "    #comment without a space\n"]
+    return made
+
+
+def _definition(rng: random.Random) -> Sequence[Part]:
+    """Prose that speaks of markers, and a default that is marked."""
+    gap = _gap(rng)
+    return [
+        'kind: CustomResourceDefinition\nspec:\n  description: |+2\n      Use \'# {"$imagepolicy": "ns:name"}\'\n\n'
+        f'    to mark.\n\n  # prose about "$imagepolicy" {chr(0x85).encode("unicode_escape").decode()}\n  plain: several\n'
+        '    lines of\n\n    plain text\n  double: "folded \\\n    over\\tlines"\n  default: ',
+        *_behind(rng, gap),
+        "  pattern: ^(?:#|[^'\"]+)$\n",
+    ]
+
+
 _KINDS: list[Callable[[random.Random], Sequence[Part]]] = [
     _deployment,
     _helm_release,
@@ -189,4 +276,10 @@ _KINDS: list[Callable[[random.Random], Sequence[Part]]] = [
     _flow,
     _merge_keys,
     _own_columns,
+    _helm_values,
+    _json,
+    _long_lines,
+    _tabs,
+    _list_of_objects,
+    _definition,
 ]

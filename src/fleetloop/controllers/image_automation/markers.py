@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import yaml
 
 MARKER = '"$imagepolicy"'
+DEEPEST = 1000  # collections in each other: the parser's time grows with the square of it
 _COMMENT = re.compile(r"(?:(?<=\s)|^)#", re.MULTILINE)
 _BEHIND = re.compile(r"[ \t]*,?[ \t]+|")  # between a scalar and its comment
 _PROPERTIES = re.compile(r"(?:(?:&\S+|!\S*)\s+)*")
@@ -218,6 +219,8 @@ class _Reader:
             opened = _Collection(isinstance(event, yaml.MappingStartEvent), is_flow)
             self._step("")
             self._open.append(opened)
+            if len(self._open) > DEEPEST:
+                raise NotYaml(f"line {event.start_mark.line + 1 if event.start_mark else 0}: deeper than {DEEPEST} levels")
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             self._open.pop()
         elif isinstance(event, yaml.AliasEvent):

@@ -4,10 +4,10 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleetloop.access.identities import GATE
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
 
-IDENTITY_GATE = "ObjectLevelWorkloadIdentity"
-GATES = {"CacheSecretsAndConfigMaps": False, "FluxStorage": False, IDENTITY_GATE: False}
+GATES = {"CacheSecretsAndConfigMaps": False, "FluxStorage": False, GATE: False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,6 @@ def register(flags: Flags) -> None:
 def settings_of(found: argparse.Namespace) -> ReflectorSettings:
     """Raises BadFlag."""
     common = common_settings(found, GATES)
-    if common.default_service_account and not common.gates[IDENTITY_GATE]:
-        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {IDENTITY_GATE}=true")
+    if common.default_service_account and not common.gates[GATE]:
+        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {GATE}=true")
     return ReflectorSettings(common, Path(found.storage_path), found.requeue_dependency)

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from fleetloop.access.identities import GATE, Identities
+from fleetloop.access.registry_logins import RegistryLogins
 from fleetloop.api.image import ImagePolicy, ImageRepository
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.names import IMAGE_REFLECTOR_CONTROLLER
+from fleetloop.auth import TokenCache
 from fleetloop.controllers.image_reflector.access import ImageAccess
 from fleetloop.controllers.image_reflector.image_policy import ImagePolicyReconciler
 from fleetloop.controllers.image_reflector.image_repository import ImageRepositoryReconciler
@@ -30,7 +33,10 @@ async def run(tools: Tools, settings: ReflectorSettings) -> None:
 
 
 def _controllers(tools: Tools, settings: ReflectorSettings, engines: Engines) -> list[Controller[Any]]:
-    store, access = TagStore(settings.storage_path), ImageAccess(tools.kube)
+    common = settings.common
+    identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
+    tokens = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
+    store, access = TagStore(settings.storage_path), ImageAccess(tools.kube, RegistryLogins(identities, tokens))
     loop = loop_settings(tools, IMAGE_REFLECTOR_CONTROLLER)
     shared = (tools.kube, tools.recorder, tools.metrics, loop)
 
@@ -70,7 +76,7 @@ def _controllers(tools: Tools, settings: ReflectorSettings, engines: Engines) ->
             store=store,
             find=lambda key: repositories.cache.get(key.namespace, key.name),
             select=select,
-            no_cross_namespace=settings.common.no_cross_namespace_refs,
+            no_cross_namespace=common.no_cross_namespace_refs,
             requeue_dependency=settings.requeue_dependency,
         ),
         *shared,

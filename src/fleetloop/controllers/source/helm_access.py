@@ -8,7 +8,7 @@ from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.source import HelmRepository
 from fleetloop.auth import InvalidSecret
-from fleetloop.auth.tls import tls_context
+from fleetloop.auth.tls import tls_of_secret
 from fleetloop.controllers.source.failures import FetchFailed
 from fleetloop.kube.client import Kube
 
@@ -28,15 +28,8 @@ async def helm_access(kube: Kube, repository: HelmRepository) -> helm_index.Acce
 
 
 async def _tls(data: dict[str, bytes]) -> ssl.SSLContext | None:
-    ca, certificate, key = (
-        _either(data, *names) for names in (("ca.crt", "caFile"), ("tls.crt", "certFile"), ("tls.key", "keyFile"))
-    )
-    if not (ca or certificate or key):
-        return None
-    if bool(certificate) != bool(key):
-        raise _refused("'tls.crt' and 'tls.key' are required together")
     try:
-        return await asyncio.to_thread(tls_context, ca, certificate, key)
+        return await asyncio.to_thread(tls_of_secret, data)
     except InvalidSecret as error:
         raise _refused(str(error)) from error
 
@@ -46,10 +39,6 @@ async def _secret(kube: Kube, namespace: str, name: str) -> dict[str, bytes]:
         return await read_secret(kube, namespace, name)
     except SecretUnavailable as error:
         raise FetchFailed(reasons.AUTHENTICATION_FAILED, str(error)) from error
-
-
-def _either(data: dict[str, bytes], new: str, old: str) -> bytes:
-    return data.get(new) or data.get(old) or b""
 
 
 def _text(data: dict[str, bytes], key: str) -> str:

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fleetloop import oci
+from fleetloop.access.identities import GateDisabled
+from fleetloop.access.registry_logins import RegistryLogins
 from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.meta import LocalObjectReference, Object
-from fleetloop.auth import InvalidSecret, ProxyAccess, proxy_access
+from fleetloop.auth import IdentityError, InvalidSecret, ProxyAccess, proxy_access
 from fleetloop.auth.proxy import proxy_url
 from fleetloop.auth.tls import tls_context
-from fleetloop.controllers.source.failures import FetchFailed
+from fleetloop.controllers.source.failures import FetchFailed, Refused
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
@@ -34,19 +36,12 @@ class RegistrySpec(Protocol):
     def provider(self) -> str: ...
 
 
-class CloudLogins(Protocol):
-    async def login(
-        self, provider: str, owner: Object, service_account: str, repository: oci.Repository, proxy: ProxyAccess | None
-    ) -> oci.Login:
-        """A registry login by cloud identity. Raises FetchFailed, Refused."""
-
-
 @dataclass(frozen=True, slots=True)
 class OciAccess:
     """For the sources of one controller."""
 
     kube: Kube
-    clouds: CloudLogins
+    clouds: RegistryLogins
 
     async def of(
         self,
@@ -61,8 +56,7 @@ class OciAccess:
         proxy = await self._proxy(namespace, proxy_secret) if proxy_secret else None
         keychain = await self._keychain(namespace, spec, service_account)
         if not keychain and spec.provider != "generic":
-            login = await self.clouds.login(spec.provider, owner, service_account, repository, proxy)
-            keychain = oci.Keychain([(repository.host, login)])
+            keychain = await self._by_cloud(owner, spec.provider, service_account, repository, proxy)
         return oci.Access(
             keychain, await self._tls(namespace, spec, repository), spec.insecure, proxy_url(proxy) if proxy else ""
         )
@@ -85,6 +79,17 @@ class OciAccess:
             return oci.Keychain.of_docker_config(*documents)
         except oci.AuthenticationFailed as error:
             raise _unauthenticated(f"failed to get credential: {error}") from error
+
+    async def _by_cloud(
+        self, owner: Object, provider: str, service_account: str, repository: oci.Repository, proxy: ProxyAccess | None
+    ) -> oci.Keychain:
+        try:
+            found = await self.clouds.login(provider, owner, service_account, repository.host, proxy)
+        except GateDisabled as error:
+            raise Refused(reasons.FEATURE_GATE_DISABLED, str(error)) from error
+        except IdentityError as error:
+            raise _unauthenticated(str(error)) from error
+        return oci.Keychain([(repository.host, oci.Login(found.username, found.password))])
 
     async def _docker_config(self, namespace: str, name: str) -> bytes:
         data = await self._secret(namespace, name, "failed to get credential")

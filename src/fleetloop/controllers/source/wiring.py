@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from fleetloop import git
 from fleetloop.access.git_access import GitAccess
 from fleetloop.access.identities import GATE, Identities
+from fleetloop.access.registry_logins import RegistryLogins
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.meta import Key, Object
 from fleetloop.api.names import SOURCE_CONTROLLER
@@ -29,7 +30,6 @@ from fleetloop.controllers.source.helm_repository import HelmRepositoryReconcile
 from fleetloop.controllers.source.index_cache import IndexCache
 from fleetloop.controllers.source.oci_access import OciAccess
 from fleetloop.controllers.source.oci_repository import OciRepositoryReconciler
-from fleetloop.controllers.source.registry_logins import RegistryLogins
 from fleetloop.controllers.source.settings import SourceSettings
 from fleetloop.controllers.source.signatures import Signatures
 from fleetloop.engine import Engines, EngineSettings, Family
