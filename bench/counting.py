@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fleetloop.api.kinds import KINDS
 from fleetloop.kube import Kube, Manifest
 
 PREFIX = "bench-"
@@ -20,9 +21,9 @@ _APPLIED = re.compile(
 )
 APPLIED_KINDS = frozenset(
     {"serviceaccounts", "services", "deployments", "ingresses", "configmaps"}
-    | {"secrets", "roles", "rolebindings", "cronjobs", "widgets"}
+    | {"secrets", "roles", "rolebindings", "cronjobs", "widgets", "jobs"}
 )
-OURS = ("kustomizations", "kustomizations/status", "gitrepositories", "gitrepositories/status")
+OURS = tuple(resource for kind in KINDS for resource in (kind.plural, f"{kind.plural}/status"))
 WRITES, READS = ("create", "update", "patch", "delete", "deletecollection"), ("get", "list")
 
 
@@ -51,6 +52,7 @@ def flow_schemas(user: str) -> list[Manifest]:
         _flow_schema("status", 11, user, _rule(OURS, ["*"], WRITES)),
         _flow_schema("objects", 12, user, _rule(["*"], ["*"], WRITES)),
         _flow_schema("reads", 13, user, _rule(["*"], ["*"], READS)),
+        _flow_schema("discovery", 14, user, {"verbs": ["get"], "nonResourceURLs": ["*"]}),
     ]
 
 
@@ -59,6 +61,7 @@ def _rule(resources: Sequence[str], groups: Sequence[str], verbs: Sequence[str])
 
 
 def _flow_schema(purpose: str, precedence: int, user: str, rule: dict[str, Any]) -> Manifest:
+    rules = "nonResourceRules" if "nonResourceURLs" in rule else "resourceRules"
     return {
         "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
         "kind": "FlowSchema",
@@ -66,6 +69,6 @@ def _flow_schema(purpose: str, precedence: int, user: str, rule: dict[str, Any])
         "spec": {
             "priorityLevelConfiguration": {"name": "exempt"},
             "matchingPrecedence": precedence,
-            "rules": [{"subjects": [{"kind": "User", "user": {"name": user}}], "resourceRules": [rule]}],
+            "rules": [{"subjects": [{"kind": "User", "user": {"name": user}}], rules: [rule]}],
         },
     }

@@ -27,12 +27,19 @@ class Clone:
     environment: Mapping[str, str]
 
     async def push(self, files: Mapping[str, str]) -> str:
-        """Writes and commits them on main; gives the commit's hash."""
+        """Writes, commits and sends them to main; gives the commit's hash."""
+        sha = await self.commit(files)
+        await self.send()
+        return sha
+
+    async def commit(self, files: Mapping[str, str]) -> str:
         await asyncio.to_thread(self._write, files)
         await self.git("add", "--all")
         await self.git("commit", "--quiet", "--message", "a change")
-        await self.git("push", "--quiet", self.url, "HEAD:refs/heads/main")
         return await self.git("rev-parse", "HEAD")
+
+    async def send(self) -> None:
+        await self.git("push", "--quiet", self.url, "HEAD:refs/heads/main")
 
     async def git(self, *arguments: str) -> str:
         command = ("git", "-C", str(self.folder), *arguments)

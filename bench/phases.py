@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 
+from bench.applications import FLOOR_NAMESPACE
 from bench.counting import requests_so_far, total
 from bench.place import ControllerProcess, Place
 from bench.usage import usage_of, watched
 from fleetloop.kube import Manifest
+from fleetloop.kube.objects import ref_of
 
 LONG = "1h"  # an interval longer than the bench
 PATIENCE = 1800.0
@@ -33,13 +35,15 @@ class Floor:
 
 @dataclass(slots=True)
 class Phase:
-    """`units`: what `requests` and CPU are divided by, applications or passes. `cpu`: seconds of the controller itself,
-    `children_cpu` of its engines or git; memory in bytes, at its peak. `floor`: of the same work by bare requests."""
+    """`units`: what `requests` and CPU are divided by, applications or passes. `cpu`: seconds of the controllers themselves,
+    `children_cpu` of their engines or git; memory in bytes, at its peak. `registry_requests`: those that the registry was asked.
+    `floor`: of the same work by bare requests."""
 
     name: str
     units: int
     seconds: float = 0.0
     requests: Counter[str] = field(default_factory=Counter)
+    registry_requests: int = 0
     cpu: float = 0.0
     children_cpu: float = 0.0
     api_server_cpu: float = 0.0
@@ -55,14 +59,15 @@ class Phase:
 
 
 @contextlib.asynccontextmanager
-async def measured(name: str, units: int, place: Place, controller: ControllerProcess) -> AsyncIterator[Phase]:
+async def measured(name: str, units: int, place: Place, *controllers: ControllerProcess) -> AsyncIterator[Phase]:
     """The body says when the clock stops (`seconds`); what it counts and uses goes on to the body's end."""
     phase = Phase(name, units)
-    before, requests = usage_of(controller.pid), await requests_so_far(place.kube)
+    pids = [controller.pid for controller in controllers]
+    before, requests = usage_of(*pids), await requests_so_far(place.kube)
     server = usage_of(place.api_server_pid).cpu
-    async with watched(controller.pid) as peak:
+    async with watched(*pids) as peak:
         yield phase
-    after = usage_of(controller.pid)
+    after = usage_of(*pids)
     phase.requests = await requests_so_far(place.kube) - requests
     phase.cpu, phase.children_cpu = after.cpu - before.cpu, after.children_cpu - before.children_cpu
     phase.peak_rss, phase.peak_own_rss, phase.peak_children_rss = peak.total, peak.own, peak.children
@@ -90,16 +95,36 @@ async def until_quiet(place: Place) -> None:
 
 async def floor_of(place: Place, name: str, objects: Sequence[Manifest], *, dry_run: bool = False) -> Floor:
     """Server-side applies of the objects, as many at a time as our client lets through."""
+    return await timed_floor(place, name, [place.kube.apply(manifest, dry_run=dry_run) for manifest in objects])
+
+
+async def status_floor(place: Place, name: str, live: Sequence[Manifest]) -> Floor:
+    """A write of each object's status, as it is: to copies that no controller sees any more."""
+    copies = [_copy_of(manifest) for manifest in live]
+    await at_once([place.kube.create(copy) for copy in copies])
+    patches = [
+        place.kube.patch(ref_of(copy), {"status": manifest["status"]}, subresource="status")
+        for copy, manifest in zip(copies, live, strict=True)
+    ]
+    return await timed_floor(place, name, patches)
+
+
+async def timed_floor(place: Place, name: str, requests: Sequence[Awaitable[object]]) -> Floor:
     server, started = usage_of(place.api_server_pid).cpu, time.monotonic()
-    await at_once([place.kube.apply(manifest, dry_run=dry_run) for manifest in objects])
+    await at_once(requests)
     cpu = usage_of(place.api_server_pid).cpu - server
-    return Floor(name, len(objects), time.monotonic() - started, cpu)
+    return Floor(name, len(requests), time.monotonic() - started, cpu)
 
 
-async def at_once(requests: Sequence[Awaitable[Manifest]]) -> None:
+def _copy_of(live: Manifest) -> Manifest:
+    metadata = {"name": live["metadata"]["name"], "namespace": FLOOR_NAMESPACE}
+    return {"apiVersion": live["apiVersion"], "kind": live["kind"], "metadata": metadata, "spec": live["spec"]}
+
+
+async def at_once(requests: Sequence[Awaitable[object]]) -> None:
     """Thousands of answers are not kept until the group ends."""
 
-    async def discarded(request: Awaitable[Manifest]) -> None:
+    async def discarded(request: Awaitable[object]) -> None:
         await request
 
     async with asyncio.TaskGroup() as group:

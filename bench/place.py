@@ -29,7 +29,7 @@ from fleetloop.local.state import ClusterFolder
 
 USER = "bench-controller"
 WORKERS = 20  # as the peer was measured
-STORING = {names.SOURCE_CONTROLLER, names.SOURCE_WATCHER}
+STORING = {names.SOURCE_CONTROLLER, names.SOURCE_WATCHER, names.IMAGE_REFLECTOR_CONTROLLER}
 PROBE_PATIENCE = 30.0
 
 
@@ -100,8 +100,10 @@ class Place:
     async def controller(self, component: str, number: int = 0) -> AsyncIterator[ControllerProcess]:
         """A running controller; `number` tells those apart that run at a time. Its log is in the cluster's folder."""
         address = self.folder.network().pod_addresses()[number]
+        (temporary := self.folder.path / f"{component}-tmp").mkdir()
         environment = {
             "PATH": os.environ["PATH"],
+            "TMPDIR": str(temporary),
             "KUBECONFIG": str(self.controllers_config),
             "FLEETLOOP_BIND_ADDRESS": address,
             "RUNTIME_NAMESPACE": NAMESPACE,

@@ -10,9 +10,9 @@ from rich.table import Table
 from bench.phases import Floor, Phase
 
 MIB = 1 << 20
-PURPOSES = ("dry-run", "apply", "objects", "status", "events", "reads")
+PURPOSES = ("dry-run", "apply", "objects", "status", "events", "reads", "discovery")
 COLUMNS = (
-    *("", "of", "seconds", "× floor", "requests", "CPU ms", "children's", "API CPU ms", "× floor CPU"),
+    *("", "of", "seconds", "× floor", "requests", "registry's", "CPU ms", "children's", "API CPU ms", "× floor CPU"),
     *("peak MiB", "own", "children's", "p50 ms", "p99 ms"),
 )
 
@@ -41,7 +41,7 @@ def ratio(phase: Phase) -> float | None:
 
 def cpu_ratio(phase: Phase) -> float | None:
     """The API server's CPU to that of the bare requests: neighbours on the machine disturb it less."""
-    return phase.api_server_cpu / phase.floor.api_server_cpu if phase.floor else None
+    return phase.api_server_cpu / phase.floor.api_server_cpu if phase.floor and phase.floor.api_server_cpu else None
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
@@ -96,6 +96,7 @@ def _phase_table(sections: Sequence[Section]) -> Table:
                 f"{phase.seconds:.1f}",
                 _number(ratio(phase)),
                 f"{phase.requests_each:.1f}",
+                f"{phase.registry_requests / units:.1f}" if phase.registry_requests else "",
                 *(f"{cpu / units * 1000:.1f}" for cpu in (phase.cpu, phase.children_cpu, phase.api_server_cpu)),
                 _number(cpu_ratio(phase)),
                 *(f"{size / MIB:.0f}" for size in (phase.peak_rss, phase.peak_own_rss, phase.peak_children_rss)),

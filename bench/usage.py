@@ -23,6 +23,10 @@ class Usage:
     rss: int
     children_rss: int
 
+    def __add__(self, other: "Usage") -> "Usage":
+        rss, children_rss = self.rss + other.rss, self.children_rss + other.children_rss
+        return Usage(self.cpu + other.cpu, self.children_cpu + other.children_cpu, rss, children_rss)
+
 
 @dataclass(slots=True)
 class Peak:
@@ -56,8 +60,15 @@ def tree_of(pid: int) -> list[int]:
     return found
 
 
-def usage_of(pid: int) -> Usage:
-    """What has ended meanwhile counts as nothing."""
+def usage_of(*pids: int) -> Usage:
+    """Of all of them together. What has ended meanwhile counts as nothing."""
+    found = Usage(0.0, 0.0, 0, 0)
+    for pid in pids:
+        found += _usage_of_one(pid)
+    return found
+
+
+def _usage_of_one(pid: int) -> Usage:
     own, *children = [_read(each) for each in tree_of(pid)]
     children_ticks = own.waited_ticks + sum(each.ticks + each.waited_ticks for each in children)
     second, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
@@ -71,19 +82,19 @@ def fields_of(stat: str) -> Fields:
 
 
 @contextlib.asynccontextmanager
-async def watched(pid: int) -> AsyncIterator[Peak]:
+async def watched(*pids: int) -> AsyncIterator[Peak]:
     """Samples the memory while the body runs."""
     peak = Peak()
-    peak.see(usage_of(pid))
-    async with alongside(_sample(pid, peak)):
+    peak.see(usage_of(*pids))
+    async with alongside(_sample(pids, peak)):
         yield peak
-    peak.see(usage_of(pid))
+    peak.see(usage_of(*pids))
 
 
-async def _sample(pid: int, peak: Peak) -> None:
+async def _sample(pids: tuple[int, ...], peak: Peak) -> None:
     while True:  # /proc gives no events
         await asyncio.sleep(SAMPLE_SECONDS)
-        peak.see(usage_of(pid))
+        peak.see(usage_of(*pids))
 
 
 def _read(pid: int) -> Fields:

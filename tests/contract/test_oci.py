@@ -1,5 +1,6 @@
 """Our registry client against a real registry: with and without authentication."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -58,6 +59,14 @@ async def test_pushed_listed_resolved_and_pulled(server: str, session: aiohttp.C
     assert await client.blob(repository, manifest.layers[0].digest, out, 100) == 3
     assert out.getvalue() == b"one"
     assert await client.push_blob(repository, b"one") == (digest_of(b"one"), 3)
+
+
+async def test_first_requests_of_a_client_may_come_together(server: str, session: aiohttp.ClientSession) -> None:
+    """None of them takes HTTPS for granted while another still finds out."""
+    repository = Repository.parse(f"{server}/app")
+    await push(Registry(session), repository.tagged("v1"), b"one")
+    client = Registry(session)
+    assert await asyncio.gather(*(client.tags(repository) for _ in range(4))) == [["v1"]] * 4
 
 
 async def test_an_index_leads_to_our_platform(server: str, session: aiohttp.ClientSession) -> None:

@@ -219,7 +219,7 @@ class Registry:
         host = repository.api_host
         if host in self._schemes:
             return self._schemes[host]
-        self._schemes[host] = "https"
+        scheme = "https"  # kept when it is known: another request may come meanwhile
         if self._access.insecure or repository.may_be_plain:
             try:
                 async with self._session.get(f"https://{host}/v2/", **self._options):
@@ -227,8 +227,9 @@ class Registry:
             except aiohttp.ClientConnectorCertificateError:
                 pass  # HTTPS is spoken: its certificate must be good
             except (aiohttp.ClientError, OSError):
-                self._schemes[host] = "http"
-        return self._schemes[host]
+                scheme = "http"
+        self._schemes[host] = scheme
+        return scheme
 
     async def _authorize(self, repository: Repository, challenge: str, scope: str) -> str:
         """The Authorization header a challenge asks for. Raises AuthenticationFailed."""

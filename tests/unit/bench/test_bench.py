@@ -2,11 +2,14 @@
 
 import pytest
 from bench.applications import application_revision, is_ready
-from bench.counting import requests_in, total
+from bench.counting import OURS, flow_schemas, requests_in, total
 from bench.drift import MISCHIEF, disturbances, merged, nested, value_at
+from bench.images import NEW_TAG, TAGS, tags_of
 from bench.monorepo import CHANGED, SIZE, TEAMS, revision
-from bench.report import percentile
-from bench.usage import fields_of
+from bench.phases import Floor, Phase
+from bench.releases import chart, is_released
+from bench.report import PURPOSES, cpu_ratio, percentile, ratio
+from bench.usage import Usage, fields_of
 
 METRICS = """\
 apiserver_flowcontrol_dispatched_requests_total{flow_schema="bench-events",priority_level="exempt"} 30
@@ -77,3 +80,42 @@ def test_an_older_generation_is_not_ready() -> None:
     assert is_ready({"metadata": {"generation": 1}, "status": status}, "main@sha1:a")
     assert not is_ready({"metadata": {"generation": 2}, "status": status}, "main@sha1:a")
     assert not is_ready({"metadata": {"generation": 1}, "status": status}, "main@sha1:b")
+
+
+def test_statuses_of_every_kind_are_counted_apart_and_discovery_too() -> None:
+    assert {"helmreleases/status", "imagepolicies/status", "kustomizations"} <= set(OURS)
+    rules = {schema["metadata"]["name"]: schema["spec"]["rules"][0] for schema in flow_schemas("bench-controller")}
+    assert rules.keys() == {f"bench-{purpose}" for purpose in PURPOSES if purpose not in {"dry-run", "apply"}}
+    assert [name for name, rule in rules.items() if "nonResourceRules" in rule] == ["bench-discovery"]
+
+
+def test_charts_of_two_versions_differ_in_the_version_alone() -> None:
+    first, second = chart("1.0.0"), chart("1.1.0")
+    assert [name for name, text in first.files.items() if text != second.files[name]] == ["app/Chart.yaml"]
+    assert not [name for name, text in first.files.items() if "${" in text or "IMAGE_TAG" in text]
+    assert "{{ .Release.Name }}" in first.files["app/templates/deployment.yaml"]
+
+
+@pytest.mark.parametrize(("version", "generation", "expected"), [("1.0.0", 1, True), ("1.0", 1, False), ("1.0.0", 2, False)])
+def test_a_release_counts_when_it_is_ready_with_the_charts_version(version: str, generation: int, expected: bool) -> None:
+    status = {
+        "observedGeneration": 1,
+        "history": [{"chartVersion": "1.0.0+0123456789ab"}, {"chartVersion": "0.9.0+0123456789ab"}],
+        "conditions": [{"type": "Ready", "status": "True"}],
+    }
+    assert is_released({"metadata": {"generation": generation}, "status": status}, version) is expected
+
+
+def test_the_new_tag_is_newer_than_all() -> None:
+    found = tags_of(TAGS)
+    assert len(set(found)) == TAGS
+    assert max([*found, NEW_TAG], key=lambda tag: [int(part) for part in tag.split(".")]) == NEW_TAG
+
+
+def test_a_floor_that_asks_no_api_server_gives_no_ratio_of_its_cpu() -> None:
+    phase = Phase("delivered", 10, seconds=3.0, api_server_cpu=1.0, floor=Floor("bare posts", 10, 2.0, 0.0))
+    assert (ratio(phase), cpu_ratio(phase)) == (1.5, None)
+
+
+def test_usages_of_several_processes_add_up() -> None:
+    assert Usage(1.0, 2.0, 3, 4) + Usage(10.0, 20.0, 30, 40) == Usage(11.0, 22.0, 33, 44)
