@@ -1,6 +1,5 @@
 """Lists of tags from a registry that means no good: bounded, checked, and told of."""
 
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
