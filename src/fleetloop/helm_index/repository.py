@@ -8,7 +8,7 @@ import hashlib
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import aiohttp
 
@@ -31,24 +31,24 @@ class Access:
 
 def index_url(repository: str) -> str:
     """Where the index is; the query stays. Raises InvalidRepositoryUrl."""
-    parts = urlsplit(repository)
+    parts = _parts(repository)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise InvalidRepositoryUrl(f"invalid Helm repository URL: '{repository}' must be http or https with a host")
     return urlunsplit(parts._replace(path=parts.path.rstrip("/") + "/index.yaml"))
 
 
 def resolved(repository: str, url: str) -> str:
-    """A chart's address: as it is, or below the repository's, whose query it takes along."""
-    if urlsplit(url).scheme:
+    """A chart's address: as it is, or below the repository's, whose query it takes along. Raises InvalidRepositoryUrl."""
+    if _parts(url).scheme:
         return url
-    base = urlsplit(repository)
-    place = urlsplit(urljoin(urlunsplit(base._replace(path=base.path.rstrip("/") + "/", query="")), url))
+    base = _parts(repository)
+    place = _parts(urljoin(urlunsplit(base._replace(path=base.path.rstrip("/") + "/", query="")), url))
     return urlunsplit(place._replace(query=place.query or base.query))
 
 
 async def fetch(session: aiohttp.ClientSession, url: str, repository: str, access: Access, into: Path, limit: int) -> str:
     """Writes what is at `url` to the file; its sha256 in hex. `limit` in bytes. Raises HelmRepositoryError."""
-    shown = _without_secrets(url)
+    shown = _without_secrets(_parts(url))
     try:
         response = await _send(session, url, repository, access)
         async with response:
@@ -81,14 +81,24 @@ async def _send(session: aiohttp.ClientSession, url: str, repository: str, acces
             return response
         response.release()
         following = urljoin(url, place)
-        if urlsplit(url).scheme == "https" and urlsplit(following).scheme != "https":
-            raise RepositoryUnreachable(f"{_without_secrets(url)}: refused to follow a redirect from https to http")
+        if _parts(url).scheme == "https" and _parts(following).scheme != "https":
+            raise RepositoryUnreachable(f"{_without_secrets(_parts(url))}: refused to follow a redirect from https to http")
         url = following
-    raise RepositoryUnreachable(f"{_without_secrets(url)}: more than {_REDIRECTS} redirects")
+    raise RepositoryUnreachable(f"{_without_secrets(_parts(url))}: more than {_REDIRECTS} redirects")
+
+
+def _parts(url: str) -> SplitResult:
+    """Raises InvalidRepositoryUrl, showing nothing of it: what cannot be read may have a password anywhere."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # which may be none
+    except ValueError:
+        raise InvalidRepositoryUrl("invalid URL: host and port cannot be read") from None
+    return parts
 
 
 def _same_place(url: str, repository: str) -> bool:
-    one, other = urlsplit(url), urlsplit(repository)
+    one, other = _parts(url), _parts(repository)
     return (one.scheme, one.hostname, one.port) == (other.scheme, other.hostname, other.port)
 
 
@@ -103,7 +113,6 @@ def _check(response: aiohttp.ClientResponse, shown: str) -> None:
     raise RepositoryUnreachable(message)
 
 
-def _without_secrets(url: str) -> str:
+def _without_secrets(parts: SplitResult) -> str:
     """Neither user info nor query: both may hold tokens."""
-    parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

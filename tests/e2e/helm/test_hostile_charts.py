@@ -6,7 +6,7 @@ import tarfile
 
 import pytest
 
-from fleetloop.kube import Manifest, ObjectRef
+from fleetloop.kube import ApiError, Manifest, ObjectRef
 from tests.e2e.helm.conftest import CONFIG_MAP, HELM_API, Space, chart, condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -149,3 +149,52 @@ async def test_a_schema_that_contains_itself(space: Space) -> None:
     await space.publish(with_schema("schema", chart(templates={"values.schema.json": RECURSION})))
     await space.install()
     await space.until(space.release, lambda live: condition(live, "Ready").get("status") in {"True", "False"})
+
+
+async def test_values_come_from_the_own_namespace_alone_cve_2026_44935(space: Space) -> None:
+    """The API has no field for another one: refused, or left out where it is not applied but created."""
+    await secret(space, "default", {"values.yaml": "greeting: hunter2\n"})
+    await space.publish(chart(templates={"settings.yaml": CONFIG_MAP}))
+    values = [{"kind": "Secret", "name": "target", "namespace": "default"}]
+    with pytest.raises(ApiError, match="field not declared in schema"):
+        await space.install(valuesFrom=values)
+    source = {"kind": "OCIRepository", "name": "chart"}
+    await space.kube.create(space.manifest(HELM_API, "HelmRelease", "app", interval="1h", chartRef=source, valuesFrom=values))
+    live = await space.failed("ValuesError")
+    told = f"could not resolve Secret chart values reference '{space.name}/target' with key 'values.yaml'"
+    assert condition(live, "Ready")["message"].startswith(told)
+    assert await space.kube.find(space.config_map()) is None
+
+
+async def test_secret_values_are_in_no_status_go_2025_3927(space: Space) -> None:
+    """Neither when they are used, nor when the chart's own schema refuses them."""
+    await secret(space, space.name, {"values.yaml": "greeting: hunter2\n"})
+    schema = '{"type": "object", "properties": {"greeting": {"type": "string", "pattern": "^[a-z]+$"}}}'
+    await space.publish(chart(templates={"settings.yaml": CONFIG_MAP}))
+    values = [{"kind": "Secret", "name": "target"}]
+    await space.install(valuesFrom=values)
+    live = await space.ready()
+    assert (await space.kube.get(space.config_map()))["data"] == {"greeting": "hunter2"}
+    assert "hunter2" not in str(live)
+    await space.publish(
+        with_schema("schema", chart("1.0.1", {"settings.yaml": CONFIG_MAP, "values.schema.json": schema})), "1.0.1"
+    )
+    live = await space.failed("UpgradeFailed")
+    message = condition(live, "Ready")["message"]
+    assert "greeting" in message and "hunter2" not in str(live) + str(await space.events())
+    assert "hunter2" not in (space.world.controller.folder / "log").read_text()
+
+
+async def test_hooks_of_the_deletion_are_the_tenants_cve_2026_77459(space: Space) -> None:
+    await tenant(space)
+    hook = HOOK.replace("taken-over", f"taken-{space.name}").replace("pre-install", "pre-delete")
+    await space.publish(chart(templates={"hook.yaml": hook, "settings.yaml": CONFIG_MAP}))
+    await space.install(serviceAccountName="tenant")
+    await space.ready()
+    await space.kube.delete(space.release)
+    live = await space.failed("UninstallFailed", "Released")
+    message = condition(live, "Released")["message"]
+    assert f'User "system:serviceaccount:{space.name}:tenant" cannot' in message
+    assert await space.kube.find(ObjectRef(RBAC, "ClusterRole", "", f"taken-{space.name}")) is None
+    await space.kube.patch(space.release, {"spec": {"suspend": True}})
+    await space.until_gone(space.release)

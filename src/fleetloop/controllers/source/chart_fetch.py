@@ -138,8 +138,9 @@ class ChartFetch:
             raise _no_version(error) from error
         if not found.urls:
             raise _pull_error(f"chart '{name}' has no downloadable URLs")
-        url, path = helm_index.resolved(source.spec.url, found.urls[0]), folder / "chart.tgz"
+        path = folder / "chart.tgz"
         try:
+            url = helm_index.resolved(source.spec.url, found.urls[0])
             if urlsplit(url).scheme == "oci":
                 reference = oci.Reference.parse(url)
                 registry = await self._registry(owner, source, reference.repository)
