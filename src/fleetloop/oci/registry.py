@@ -3,7 +3,6 @@
 Credentials go to the registry and to the token service it names, never along with a redirect.
 """
 
-import asyncio
 import base64
 import errno
 import hashlib
@@ -12,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
@@ -30,12 +29,12 @@ from fleetloop.oci.errors import (
     RegistryUnreachable,
 )
 from fleetloop.oci.keychain import Keychain, Login
-from fleetloop.oci.reference import Reference, Repository, is_digest, is_tag
+from fleetloop.oci.reference import Reference, Repository
 
 USER_AGENT = "flux/v2"  # source-kustomize.md 3.5: registries tell traffic apart by it
 LARGEST_MANIFEST = 8 << 20
 LARGEST_PAGE = 32 << 20
-MOST_TAGS, MOST_PAGES = 200_000, 4000
+MOST_TAGS = 200_000
 TAGS_A_PAGE = 1000
 _CHUNK = 1 << 18
 _REDIRECTS = 5
@@ -70,8 +69,7 @@ class Registry:
         if reference.digest:
             return reference.digest
         async with self._request("HEAD", reference.repository, f"manifests/{reference.selector}", headers=_ACCEPT) as response:
-            digest = response.headers.get("Docker-Content-Digest", "")
-            if response.status == 200 and is_digest(digest):
+            if response.status == 200 and (digest := response.headers.get("Docker-Content-Digest")):
                 return digest
         return (await self.manifest(reference)).digest
 
@@ -93,20 +91,18 @@ class Registry:
         return await self.manifest(reference.repository.at(manifest.for_platform().digest))
 
     async def tags(self, repository: Repository) -> list[str]:
-        """All of them, in the registry's order; what is no tag, and could not be asked for, is left out. Raises OciError."""
+        """All of them, in the registry's order. Raises OciError."""
         found: list[str] = []
         path = f"tags/list?n={TAGS_A_PAGE}"
-        for _ in range(MOST_PAGES):
+        while path:
             async with self._request("GET", repository, path) as response:
                 await _check(response, f"tags of {repository}")
-                page = await _limited(response, LARGEST_PAGE, f"tags of {repository}")
-                found += await asyncio.to_thread(_tags_of, page, f"tags of {repository}")
+                page = orjson.loads(await _limited(response, LARGEST_PAGE, f"tags of {repository}"))
+                found += [str(tag) for tag in page.get("tags") or []]
                 path = _next_page(response, repository)
             if len(found) > MOST_TAGS:
                 raise ContentMismatch(f"tags of {repository}: more than {MOST_TAGS}")
-            if not path:
-                return found
-        raise ContentMismatch(f"tags of {repository}: more than {MOST_PAGES} pages")
+        return found
 
     async def referrers(self, repository: Repository, digest: str) -> tuple[Descriptor, ...]:
         """Manifests that name this one as their subject: by the API, else by the tag that stands in for it. Raises OciError."""
@@ -186,9 +182,8 @@ class Registry:
                 response.release()
                 self._tokens[repository, scope] = await self._authorize(repository, challenge, scope)
                 response = await self._send(method, repository, url, scope, headers or {}, data)
-        with _translated(repository):
-            async with response:
-                yield response
+        async with response:
+            yield response
 
     async def _send(
         self, method: str, repository: Repository, url: str, scope: str, headers: dict[str, str], data: bytes | None
@@ -199,7 +194,9 @@ class Registry:
             sent = {"User-Agent": USER_AGENT, **headers}
             if authorization and urlsplit(url).netloc == repository.api_host:
                 sent["Authorization"] = authorization
-            response = await self._session.request(method, url, headers=sent, data=data, **self._options)
+            response = await self._session.request(
+                method, url, headers=sent, data=data, allow_redirects=False, ssl=self._access.tls or True, proxy=self._proxy
+            )
             place = response.headers.get("Location", "")
             if response.status not in {301, 302, 303, 307, 308} or not place:
                 return response
@@ -211,9 +208,8 @@ class Registry:
         raise RegistryError(f"{repository}: more than {_REDIRECTS} redirects")
 
     @property
-    def _options(self) -> dict[str, Any]:
-        """Of every request. Redirects are followed here or not at all: the library would take credentials along."""
-        return {"ssl": self._access.tls or True, "proxy": self._access.proxy or None, "allow_redirects": False}
+    def _proxy(self) -> str | None:
+        return self._access.proxy or None
 
     async def _scheme(self, repository: Repository) -> str:
         """HTTPS, and HTTP only where that is asked for or usual and HTTPS is not spoken."""
@@ -223,7 +219,9 @@ class Registry:
         self._schemes[host] = "https"
         if self._access.insecure or repository.may_be_plain:
             try:
-                async with self._session.get(f"https://{host}/v2/", **self._options):
+                async with self._session.get(
+                    f"https://{host}/v2/", ssl=self._access.tls or True, proxy=self._proxy, allow_redirects=False
+                ):
                     pass
             except aiohttp.ClientConnectorCertificateError:
                 pass  # HTTPS is spoken: its certificate must be good
@@ -256,11 +254,13 @@ class Registry:
         headers = {"User-Agent": USER_AGENT}
         if login.token:
             form = wanted | {"grant_type": "refresh_token", "refresh_token": login.token, "client_id": "fleetloop"}
-            asked = self._session.post(realm, data=form, headers=headers, **self._options)
+            asked = self._session.post(realm, data=form, headers=headers, ssl=self._access.tls or True, proxy=self._proxy)
         else:
             if login.username:
                 headers["Authorization"] = _basic(login)
-            asked = self._session.get(realm, params=wanted, headers=headers, **self._options)
+            asked = self._session.get(
+                realm, params=wanted, headers=headers, ssl=self._access.tls or True, proxy=self._proxy, allow_redirects=False
+            )
         async with asked as response:
             if response.status != 200:
                 raise AuthenticationFailed(f"{repository}: the token service answered with status {response.status}")
@@ -331,17 +331,6 @@ async def _limited(response: aiohttp.ClientResponse, limit: int, what: str, *, c
                 return body[:limit]
             _too_large(what, limit)
     return body
-
-
-def _tags_of(page: bytes, what: str) -> list[str]:
-    """Raises ContentMismatch."""
-    try:
-        tags = orjson.loads(page).get("tags") or []
-    except (orjson.JSONDecodeError, AttributeError):
-        tags = None
-    if not isinstance(tags, list):
-        raise ContentMismatch(f"{what}: the registry's answer is no list of tags")
-    return [tag for tag in tags if isinstance(tag, str) and is_tag(tag)]
 
 
 def _too_large(what: str, limit: int) -> NoReturn:
