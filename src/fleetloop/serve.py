@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fleetloop import __version__
 from fleetloop.api import names
-from fleetloop.runtime.process import Body, run_process
+from fleetloop.runtime.process import Body, as_leader, run_process
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Place, common_flags, place_of
 
 COMPONENTS = (
@@ -27,10 +27,11 @@ COMPONENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A component made ready by its flags."""
+    """A component made ready by its flags. `leads_itself`: the body runs on every replica, and waits to lead where it must."""
 
     settings: CommonSettings
     body: Body
+    leads_itself: bool = False
 
 
 def main(arguments: list[str]) -> int:
@@ -45,8 +46,9 @@ def main(arguments: list[str]) -> int:
     except BadFlag as error:
         print(f"✗ {component}: {error}", file=sys.stderr)
         return 1
+    body = program.body if program.leads_itself else as_leader(program.body)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(run_process(component, __version__, program.settings, place, os.environ, program.body))
+        runner.run(run_process(component, __version__, program.settings, place, os.environ, body))
     return 0
 
 
@@ -100,7 +102,7 @@ def _notification_controller(arguments: list[str], place: Place) -> Program:
     flags = common_flags(names.NOTIFICATION_CONTROLLER, concurrent=4)
     register(flags, os.environ)
     settings = settings_of(flags.read(arguments), os.environ)
-    return Program(settings.common, lambda tools: run(tools, settings))
+    return Program(settings.common, lambda tools: run(tools, settings), leads_itself=True)
 
 
 def _image_reflector_controller(arguments: list[str], place: Place) -> Program:

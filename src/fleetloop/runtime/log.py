@@ -27,6 +27,14 @@ def configure(level: str, encoding: str, out: TextIO = sys.stderr) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=True,
     )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)
+
+
+class _Libraries(logging.Handler):
+    """What libraries say, in lines like ours: who reads the log reads JSON."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger().error(record.getMessage(), library=record.name, exc_info=record.exc_info)
 
 
 def logger() -> FilteringBoundLogger:

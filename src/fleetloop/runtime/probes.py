@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 
 from fleetloop.runtime.profiling import add_profiling
 
-SHUTDOWN_GRACE = 5.0
+SHUTDOWN_GRACE = 5.0  # seconds
+IDLE = 10.0  # seconds that a connection may take for a request's head, and between requests
 
 
 def probe_app() -> web.Application:
@@ -35,8 +37,9 @@ def metrics_app(registry: CollectorRegistry) -> web.Application:
 
 @asynccontextmanager
 async def serving(app: web.Application, address: tuple[str, int]) -> AsyncIterator[None]:
-    """Serves on (host, port) while the body runs."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_GRACE)
+    """Serves on (host, port) while the body runs. Bodies are given as they come: what is packed stays so, and signatures fit."""
+    bounds: dict[str, Any] = {"shutdown_timeout": SHUTDOWN_GRACE, "keepalive_timeout": IDLE, "auto_decompress": False}
+    runner = web.AppRunner(app, access_log=None, **bounds)
     await runner.setup()
     try:
         await web.TCPSite(runner, *address, reuse_address=True).start()

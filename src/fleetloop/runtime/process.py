@@ -38,6 +38,19 @@ class Tools:
     session: aiohttp.ClientSession
     settings: CommonSettings
     place: Place
+    component: str
+
+    @contextlib.asynccontextmanager
+    async def leading(self) -> AsyncIterator[None]:
+        """Waits until this process leads, which without leader election it does at once. Raises LeaseLost into the body."""
+        if not self.settings.enable_leader_election:
+            yield
+            return
+        name = lease_name(self.component, self.settings.watch_label_selector)
+        self.metrics.leads(name, held=False)
+        async with _lease(name, self).held():
+            self.metrics.leads(name, held=True)
+            yield
 
 
 def loop_settings(tools: Tools, manager: str) -> LoopSettings:
@@ -57,10 +70,20 @@ def loop_settings(tools: Tools, manager: str) -> LoopSettings:
 Body = Callable[[Tools], Awaitable[None]]
 
 
+def as_leader(body: Body) -> Body:
+    """Of several processes one runs `body` at a time."""
+
+    async def led(tools: Tools) -> None:
+        async with tools.leading():
+            await body(tools)
+
+    return led
+
+
 async def run_process(
     component: str, version: str, settings: CommonSettings, place: Place, environment: Mapping[str, str], body: Body
 ) -> None:
-    """Runs `body` as the leader until SIGTERM or SIGINT, which end it in order. Raises what body raises."""
+    """Runs `body` until SIGTERM or SIGINT, which end it in order. Raises what body raises."""
     configure(settings.log_level, settings.log_encoding)
     gc.set_threshold(100_000, 50, 100)  # decoding makes many objects that are no garbage
     disable_created_metrics()  # type: ignore[no-untyped-call]  # a series for each series, which nobody reads
@@ -68,7 +91,7 @@ async def run_process(
         try:
             async with _tools(component, version, settings, place, environment) as tools:
                 logger().info("starting manager", version=version)
-                await _as_leader(component, tools, body)
+                await _run(tools, body)
         except asyncio.CancelledError:
             logger().info("stopped")
 
@@ -113,7 +136,7 @@ async def _tools(
     ):
         address = settings.events_addr.replace("$(RUNTIME_NAMESPACE)", place.namespace)
         recorder = Recorder(kube, session, component, address, place.hostname)
-        yield Tools(kube, recorder, metrics, session, settings, place)
+        yield Tools(kube, recorder, metrics, session, settings, place, component)
 
 
 def _request_trace(metrics: Metrics) -> aiohttp.TraceConfig:
@@ -129,14 +152,8 @@ def _request_trace(metrics: Metrics) -> aiohttp.TraceConfig:
     return trace
 
 
-async def _as_leader(component: str, tools: Tools, body: Body) -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        if tools.settings.enable_leader_election:
-            name = lease_name(component, tools.settings.watch_label_selector)
-            tools.metrics.leads(name, held=False)
-            await stack.enter_async_context(_lease(name, tools).held())
-            tools.metrics.leads(name, held=True)
-        group = await stack.enter_async_context(asyncio.TaskGroup())
+async def _run(tools: Tools, body: Body) -> None:
+    async with asyncio.TaskGroup() as group:
         sending = group.create_task(tools.recorder.run())
         await body(tools)
         await tools.recorder.flush()

@@ -1,5 +1,6 @@
 """CVE-2026-40109: of the tokens that Google signs for anybody, one account's for one audience opens a gcr Receiver."""
 
+import asyncio
 import base64
 import json
 import time
@@ -79,3 +80,15 @@ async def test_signed_by_somebody_else_and_not_wrapped(google: tuple[Issuer, Oid
         await verified(oidc, found.token(Issuer().key, **GOOD), SECRET)
     with pytest.raises(Unverified):
         await verified(oidc, found.token(**GOOD), SECRET, b"no")
+
+
+async def test_an_issuer_that_hangs_holds_no_caller() -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    async with server, Http.open(None) as http, Engines() as engines:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/keys"
+        with pytest.raises(Unverified, match=f"'{url}': no answer within 0.2s"):
+            await verified(Oidc(http, Cel(engines), url, patience=0.2), Issuer().token(**GOOD), SECRET)

@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -85,6 +86,9 @@ async def test_gitea(state: str, box: Inbox, http: Http) -> None:
     posts = [("POST", f"{base}/statuses/{SHA}")] if state == "absent" else []
     assert seen(box) == [("GET", f"{base}/commits/{SHA}/statuses"), *posts]
     assert all(request.headers["authorization"] == "token t" for request in box.requests)
+    if state == "absent":
+        success = {"state": "success", "description": "reconciliation succeeded", "context": ID}
+        assert box.requests[-1].json() == success
     box.requests.clear()
     await SENDERS["gitea"](note_of("gitea", event_about("x", reason="Progressing"), access), http)
     assert box.requests[-1].json() == {"state": "pending", "description": "progressing", "context": ID}
@@ -316,6 +320,26 @@ async def test_what_an_answer_means(status: int, error: type[Exception], box: In
     with pytest.raises(DeliveryFailed, match=f"status code {status}.*because") as raised:
         await SENDERS["generic"](note_of("generic", event_about("x"), Access(box.url)), http)
     assert type(raised.value) is error
+
+
+@pytest.mark.parametrize(("token", "wanted"), [("t", "Bearer t"), ("", "Basic " + base64.b64encode(b"me:s3cret").decode())])
+async def test_credentials_of_an_address_are_used_where_there_are_no_others(
+    token: str, wanted: str, box: Inbox, http: Http
+) -> None:
+    address = box.url.replace("//", "//me:s3cret@") + "/a%2Fb?c=d%20e"
+    await SENDERS["generic"](note_of("generic", event_about("x"), Access(address)), http)
+    await SENDERS["slack"](note_of("slack", event_about("x"), Access(address, token=token)), http)
+    assert [request.path for request in box.requests] == ["/a%2Fb?c=d%20e"] * 2
+    assert box.requests[1].headers["authorization"] == wanted
+
+
+async def test_no_name_leads_to_link_local_addresses(tmp_path: Path) -> None:
+    """It is the resolved address that counts, whatever a name was resolved to the last time."""
+    names = tmp_path / "names"
+    names.write_text(json.dumps({"rebound.example": "169.254.169.254:80"}))
+    async with Http.open(names) as http:
+        with pytest.raises(DeliveryFailed, match="link-local addresses are not reached"):
+            await SENDERS["generic"](note_of("generic", event_about("x"), Access("http://rebound.example/latest")), http)
 
 
 @pytest.mark.parametrize(

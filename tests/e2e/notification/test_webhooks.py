@@ -1,5 +1,6 @@
 """Receivers and their webhooks: every type's verification, who is asked, and what abuse comes to, over a real API server."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -7,10 +8,11 @@ import json
 import re
 from typing import Any
 
+import aiohttp
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.notification.conftest import World
+from tests.e2e.notification.conftest import DEADLINE, World
 from tests.e2e.notification.issuer import Issuer, issuer
 
 TOKEN = "s3cret-token"
@@ -25,6 +27,7 @@ def mac(body: bytes = BODY, algorithm: str = "sha256", key: str = TOKEN) -> str:
     return hmac.new(key.encode(), body, algorithm).hexdigest()
 
 
+SIGNED = {"X-Signature": f"sha256={mac()}"}
 CDEVENT = json.dumps(
     {
         "context": {
@@ -123,7 +126,16 @@ async def hooked(world: World, name: str, type: str, **spec: Any) -> str:
     """The path of a Receiver of this name."""
     wanted = {"resources": [{"kind": "GitRepository", "name": "app"}], "secretRef": {"name": "token"}, **spec}
     ref = await world.apply("Receiver", name, type=type, **{k: v for k, v in wanted.items() if v is not None})
-    return str((await world.until(ref, ready))["status"]["webhookPath"])
+    path = str((await world.until(ref, ready))["status"]["webhookPath"])
+    await answering(world, path)
+    return path
+
+
+async def answering(world: World, path: str) -> None:
+    """Until the controller's watch has shown it the Receiver, which gives no event. Signed ones refuse these calls."""
+    async with asyncio.timeout(DEADLINE):
+        while await call(world, path) == 404:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def call(world: World, path: str, headers: dict[str, str] | None = None, body: bytes = b"", method: str = "POST") -> int:
@@ -216,6 +228,20 @@ async def test_what_is_wrong_is_told(served: World) -> None:
     assert live["status"]["observedGeneration"] == live["metadata"]["generation"]
 
 
+async def test_a_call_that_comes_with_the_start_is_answered(served: World) -> None:
+    """Who is told that there is no such webhook does not come again."""
+    path = await hooked(served, "hook", "generic-hmac")
+    await served.controller.kill()
+    await served.controller.start()
+    async with asyncio.timeout(DEADLINE):
+        while True:
+            try:
+                assert await call(served, path, SIGNED, BODY) == 200
+                break
+            except aiohttp.ClientConnectionError:
+                await asyncio.sleep(0.01)
+
+
 async def test_suspended_and_large(served: World) -> None:
     path = await hooked(served, "hook", "generic")
     assert await call(served, path, body=b"x" * (4 << 20)) == 413
@@ -263,6 +289,32 @@ def refused(trusted: Issuer, other: Issuer) -> list[str]:
         trusted.token(aud="somebody-else"),
         trusted.token(exp=1),
         trusted.token(sub="repo:acme/other"),
+        trusted.token(iss=""),
+        trusted.token(aud=""),
+        trusted.token(aud=[]),
+        trusted.token(sub=""),
+        trusted.token(nbf=2**33),
         ".".join([*unsigned, ""]),
         "x.y.z",
     ]
+
+
+class TestLockedDown:
+    @pytest.fixture
+    async def flags(self) -> tuple[str, ...]:
+        return ("--no-cross-namespace-refs=true",)
+
+    async def test_resources_of_other_namespaces_are_not_asked(self, served: World) -> None:
+        """The receiver's own are, in the same call."""
+        resources = [
+            {"kind": "GitRepository", "name": "app", "namespace": "default"},
+            {"kind": "GitRepository", "name": "*", "matchLabels": {"a": "b"}, "namespace": "default"},
+            {"kind": "GitRepository", "name": "app"},
+        ]
+        other = {"name": "app", "namespace": "default", "labels": {"a": "b"}}
+        spec = {"url": "https://git.example/app", "interval": "1h"}
+        await served.kube.apply({"apiVersion": SOURCE, "kind": "GitRepository", "metadata": other, "spec": spec})
+        assert await call(served, await hooked(served, "hook", "generic-hmac", resources=resources), SIGNED, BODY) == 500
+        assert await requested(served, ObjectRef(SOURCE, "GitRepository", served.namespace, "app"))
+        assert not await requested(served, ObjectRef(SOURCE, "GitRepository", "default", "app"))
+        assert "cross-namespace references have been blocked" in (served.controller.folder / "log").read_text()

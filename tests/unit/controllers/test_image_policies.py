@@ -86,6 +86,13 @@ def test_exclusions() -> None:
         excluded(["a"], ["("])
 
 
+async def test_a_pattern_that_would_take_for_ever_elsewhere_ends() -> None:
+    """GO-2024-2792: patterns are tenants', tags may be anybody's."""
+    tags = ["a" * 127 + "!", "ab"]
+    assert excluded(tags, ["^(a+)+$", "(a|aa)+$"]) == tags
+    assert await choose(alphabetical(), tags, TagFilter(pattern="^(a*)*b$"), first) == "ab"
+
+
 def test_tags_survive_and_a_broken_file_is_no_answer(tmp_path: Path) -> None:
     store = TagStore(tmp_path / "data")
     assert store.read("r.io/a") is None

@@ -1,7 +1,7 @@
 """CEL as this controller asks it of an engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fleetloop.engine import EngineError, EngineGone, Engines, Family
@@ -11,13 +11,19 @@ _TIMEOUT = 5.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Cel:
+    """`owner`: the namespace whose expressions these are, so that one's costly ones do not take the engine from the others."""
+
     engines: Engines
+    owner: str = ""
+
+    def of(self, namespace: str) -> "Cel":
+        return replace(self, owner=namespace)
 
     async def problem(self, expression: str, output: str, variables: Sequence[str]) -> str:
         """What is wrong with it, "" for nothing. `output`: `bool`, `string`, "" for any."""
         arguments: dict[str, Any] = {"expressions": [expression], "variables": list(variables), "output": output, "checked": True}
         try:
-            answer = await self.engines.call_surely(Family.BUILD, "cel.check", _TIMEOUT, **arguments)
+            answer = await self.engines.call_surely(Family.BUILD, "cel.check", _TIMEOUT, self.owner, **arguments)
         except (EngineError, EngineGone) as error:
             return str(error)
         return str(answer["errors"][0])
@@ -26,7 +32,7 @@ class Cel:
         """Raises ValueError."""
         arguments: dict[str, Any] = {"expressions": [expression], "variables": variables, "output": output, "checked": True}
         try:
-            answer = await self.engines.call_surely(Family.BUILD, "cel.eval", _TIMEOUT, **arguments)
+            answer = await self.engines.call_surely(Family.BUILD, "cel.eval", _TIMEOUT, self.owner, **arguments)
         except (EngineError, EngineGone) as error:
             raise ValueError(str(error)) from error
         (found,) = answer["values"]
@@ -35,6 +41,7 @@ class Cel:
         return found["value"]
 
     async def text_of(self, expression: str, variables: dict[str, Any]) -> str:
+        """Raises ValueError."""
         return str(await self.value(expression, "string", variables))
 
     async def holds(self, expression: str, variables: dict[str, Any]) -> bool:

@@ -127,6 +127,7 @@ class Dispatcher:
                 self._failed(event, alert, str(error), "")
             except Exception:  # a bug about one event must not end the deliveries of all
                 logger().exception("delivery ended by a bug", alert=f"{alert.namespace}/{alert.name}")
+                self._failed(event, alert, "a bug of the controller, which its log tells of", "")
             break
         await self._settled(kept, f"{alert.namespace}/{alert.name}")
 

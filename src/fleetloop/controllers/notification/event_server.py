@@ -14,13 +14,12 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from fleetloop.api.event import Event, event_of
+from fleetloop.controllers.notification.bodies import body_of
 from fleetloop.controllers.notification.deduplication import Recent, key_of
 from fleetloop.controllers.notification.event_metadata import cleaned, without_token
 from fleetloop.controllers.notification.journal import Journal, Kept
 from fleetloop.runtime.log import logger
 
-LARGEST_BODY = 3 << 20  # bytes
-READ_TIMEOUT = 30.0  # seconds
 MOST_WAITING = 20_000  # events
 MOST_BYTES = 128 << 20  # of them
 
@@ -62,14 +61,7 @@ def event_app(intake: Intake, metrics: Middleware) -> web.Application:
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            async with asyncio.timeout(READ_TIMEOUT):
-                body = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return web.Response(status=413)
-        except TimeoutError:
-            return web.Response(status=408)
-        try:
-            event = event_of(body)
+            event = event_of(await body_of(request))
         except (msgspec.DecodeError, ValueError):
             return web.Response(status=400)
         try:
@@ -79,7 +71,7 @@ def event_app(intake: Intake, metrics: Middleware) -> web.Application:
             return web.Response(status=503)
         return _held_back(left) if left else web.Response(status=202)
 
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[metrics])
+    app = web.Application(middlewares=[metrics])
     app.router.add_route("*", "/{path:.*}", handle)
     return app
 

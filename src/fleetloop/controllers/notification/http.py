@@ -77,7 +77,7 @@ class Http:
             async with self._client(access) as (session, options):
                 request = session.request(
                     method,
-                    URL(url, encoded=url.isascii() and url.isprintable() and " " not in url),
+                    _target(url, headers),
                     data=body or None,
                     headers={"User-Agent": f"fleetloop/{__version__}", **headers},
                     skip_auto_headers=_UNSENT if body or "Content-Type" in headers else (*_UNSENT, "Content-Type"),
@@ -129,6 +129,12 @@ def _check(url: str) -> None:
         usable = None
     if not usable:
         raise DeliveryFailed("the address must be an http or https URL")
+
+
+def _target(url: str, headers: Mapping[str, str]) -> URL:
+    """A header beats the credentials of an address, which the library would refuse to have beside it."""
+    found = URL(url, encoded=url.isascii() and url.isprintable() and " " not in url)
+    return found.with_user(None) if any(name.lower() == "authorization" for name in headers) else found
 
 
 def _host(url: str) -> str:

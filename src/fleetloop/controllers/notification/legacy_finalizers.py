@@ -11,15 +11,18 @@ from fleetloop.runtime.status import ref_of_object
 
 
 class LegacyFinalizers:
-    """What a watch shows is looked at; a write that fails is done again when the object shows the next time."""
+    """What a watch shows is looked at; a write that fails is done again when the object shows the next time.
+
+    Every replica's watch tells; the leader runs.
+    """
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
         self._found: asyncio.Queue[Alert | Provider] = asyncio.Queue()
 
-    def look_at(self, obj: Alert | Provider) -> None:
-        if FINALIZER in obj.metadata.finalizers:
-            self._found.put_nowait(obj)
+    def changed(self, old: Alert | Provider | None, new: Alert | Provider | None) -> None:
+        if new is not None and FINALIZER in new.metadata.finalizers:
+            self._found.put_nowait(new)
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -3,6 +3,7 @@
 Flux: helm-notification-image.md 3.5, 3.6. Keys of an issuer are kept for a short while, so that forged calls cost it no requests.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,33 +28,36 @@ _LONGEST_TOKEN = 16_384  # characters
 
 @dataclass(slots=True)
 class Oidc:
+    """`patience`: seconds for an issuer's answer; a caller waits for it, and an issuer may be a tenant's."""
+
     http: Http
     cel: Cel
     google_keys: str = GOOGLE_KEYS
+    patience: float = 10.0
     _keys: dict[str, tuple[float, jwt.PyJWKSet]] = field(default_factory=dict)
 
-    async def claims_of(self, token: str, providers: Sequence[OIDCProvider]) -> Mapping[str, Any]:
-        """Raises Unverified."""
+    async def claims_of(self, token: str, providers: Sequence[OIDCProvider], namespace: str) -> Mapping[str, Any]:
+        """`namespace`: whose providers they are. Raises Unverified."""
         issuer = _issuer_of(token)
         provider = next((found for found in providers if found.issuer_url == issuer), None)
         if provider is None:
             raise Unverified(f"no oidcProvider has the issuer '{issuer[:200]}'")
         keys = await self._keys_of(issuer)
         claims = _verified(token, keys, provider.audience or DEFAULT_AUDIENCE, [issuer])
-        await self._validate(claims, provider)
+        await self._validate(claims, provider, self.cel.of(namespace))
         return claims
 
     async def google_claims(self, token: str, audience: str) -> Mapping[str, Any]:
         """Raises Unverified."""
         return _verified(token, await self._fetched(self.google_keys), audience, list(_GOOGLE))
 
-    async def _validate(self, claims: Mapping[str, Any], provider: OIDCProvider) -> None:
+    async def _validate(self, claims: Mapping[str, Any], provider: OIDCProvider, cel: Cel) -> None:
         variables: dict[str, Any] = {"claims": dict(claims), "vars": {}}
         try:
             for variable in provider.variables:
-                variables["vars"][variable.name] = await self.cel.value(variable.expression, "", variables)
+                variables["vars"][variable.name] = await cel.value(variable.expression, "", variables)
             for validation in provider.validations:
-                if not await self.cel.holds(validation.expression, variables):
+                if not await cel.holds(validation.expression, variables):
                     raise Unverified(f"validation failed: {validation.message}")
         except ValueError as error:
             raise Unverified(f"expression of oidcProvider '{provider.issuer_url}': {error}") from None
@@ -87,7 +91,10 @@ class Oidc:
 
     async def _json(self, url: str) -> dict[str, Any]:
         try:
-            found = (await self.http.send(Access(url), "GET", url, {"Accept": "application/json"})).json()
+            async with asyncio.timeout(self.patience):
+                found = (await self.http.send(Access(url), "GET", url, {"Accept": "application/json"})).json()
+        except TimeoutError:
+            raise Unverified(f"'{url}': no answer within {self.patience:g}s") from None
         except DeliveryFailed as error:
             raise Unverified(f"'{url}': {error}") from None
         return found if isinstance(found, dict) else {}

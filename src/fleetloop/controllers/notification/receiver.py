@@ -47,8 +47,9 @@ class ReceiverReconciler:
         """Raises Failure."""
         status = cast(ReceiverStatus, draft)
         _check(obj)
+        cel = self.cel.of(obj.namespace)
         for field, expression, output, variables in _expressions(obj):
-            if problem := await self.cel.problem(expression, output, variables):
+            if problem := await cel.problem(expression, output, variables):
                 raise InvalidExpression(f"{_TERMINALLY}{field}: {problem}")
         try:
             token = await read_token(self.kube, obj)

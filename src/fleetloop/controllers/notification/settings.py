@@ -1,6 +1,7 @@
 """What notification-controller can be told by flags. Flux: helm-notification-image.md 3.8.
 
-`--queue-path` is ours: where accepted events are kept until they are delivered. Of a container it must outlive a restart.
+`--queue-path` is ours: where accepted events are kept until they are delivered. Of a container it must outlive a restart;
+each replica has its own.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def register(flags: Flags, environment: Mapping[str, str]) -> None:
     flags.duration("rate-limit-interval", "5m", "time in which equal events count once")
     flags.switch("export-http-path-metrics", False, "metrics of requests carry the whole path")
     default = str(Path(environment.get("TMPDIR") or "/tmp") / "notification-queue")
-    flags.text("queue-path", default, "folder of events that are not delivered yet")
+    flags.text("queue-path", default, "folder, of each replica its own, of events that are not delivered yet")
 
 
 def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> NotificationSettings:

@@ -3,7 +3,6 @@
 Flux: helm-notification-image.md 3.4.
 """
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +11,15 @@ import orjson
 from fleetloop.api.event import Event
 from fleetloop.api.meta import content_of
 from fleetloop.api.notification import Alert, Provider
+from fleetloop.controllers.notification.cel import Cel
 from fleetloop.controllers.notification.delivery_errors import DeliveryFailed
 from fleetloop.controllers.notification.matching import COMMIT_STATUSES
 from fleetloop.controllers.notification.payload import event_json
 
-# (expression, variables) -> the text it gives. Raises ValueError.
-TextOf = Callable[[str, dict[str, Any]], Awaitable[str]]
-
 
 @dataclass(frozen=True, slots=True)
 class StatusIds:
-    text_of: TextOf
+    cel: Cel
 
     async def of(self, event: Event, bare: Event, alert: Alert, provider: Provider) -> str:
         """ "" for a type that has no commit status. `bare`: the event as receivers see it. Raises DeliveryFailed."""
@@ -36,7 +33,7 @@ class StatusIds:
             "provider": _object(provider, content_of(provider.spec)),
         }
         try:
-            found = await self.text_of(provider.spec.commit_status_expr, variables)
+            found = await self.cel.of(provider.namespace).text_of(provider.spec.commit_status_expr, variables)
         except ValueError as error:
             raise DeliveryFailed(f"spec.commitStatusExpr: {error}") from None
         if not found:

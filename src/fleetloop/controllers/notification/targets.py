@@ -71,7 +71,7 @@ class Targets:
         if resource.name != "*":
             ref = ObjectRef(api_version, resource.kind, namespace, resource.name)
             found = [_identity(await self.kube.get(ref))] if filters else []
-            return [ref] if not filters or await self._admitted(found[0], filters, body, claims) else []
+            return [ref] if not filters or await self._admitted(receiver, found[0], filters, body, claims) else []
         if not resource.match_labels:
             raise BadTarget(f"matchLabels field not set when using wildcard '*' as name, kind '{resource.kind}'")
         selector = ",".join(f"{key}={value}" for key, value in sorted(resource.match_labels.items()))
@@ -79,14 +79,17 @@ class Targets:
         if not listed:
             logger().info("no objects found for the labels", kind=resource.kind, namespace=namespace, selector=selector)
         kept = [_identity({**item, "apiVersion": api_version, "kind": resource.kind}) for item in listed]
-        return [ref_of(item) for item in kept if await self._admitted(item, filters, body, claims)]
+        return [ref_of(item) for item in kept if await self._admitted(receiver, item, filters, body, claims)]
 
-    async def _admitted(self, item: Manifest, filters: list[str], body: Any, claims: Mapping[str, Any] | None) -> bool:
+    async def _admitted(
+        self, receiver: Receiver, item: Manifest, filters: list[str], body: Any, claims: Mapping[str, Any] | None
+    ) -> bool:
         variables: dict[str, Any] = {"res": item, "req": body}
         if claims is not None:
             variables["claims"] = dict(claims)
+        cel = self.cel.of(receiver.namespace)
         for text in filters:
-            if not await self.cel.holds(text, variables):
+            if not await cel.holds(text, variables):
                 return False
         return True
 

@@ -64,7 +64,7 @@ async def verify(call: Call, receiver: Receiver, secret: Mapping[str, bytes], oi
             await _check_google(call, secret, oidc)
             body = _unwrapped(body)
         case "generic-oidc":
-            claims = await oidc.claims_of(_bearer(call), receiver.spec.oidc_providers)
+            claims = await oidc.claims_of(_bearer(call), receiver.spec.oidc_providers, receiver.namespace)
         case "dockerhub" | "quay" | "acr":
             _json_object(body)
         case "cdevents":

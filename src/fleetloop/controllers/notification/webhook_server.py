@@ -4,7 +4,9 @@ Flux: helm-notification-image.md 3.6.
 """
 
 import asyncio
-from collections.abc import Iterable
+import weakref
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from fleetloop.api.notification import Receiver
+from fleetloop.controllers.notification.bodies import body_of
 from fleetloop.controllers.notification.oidc import Oidc
 from fleetloop.controllers.notification.receiver import OIDC, TokenNotFound, read_secret
 from fleetloop.controllers.notification.targets import Targets
@@ -22,39 +25,52 @@ from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.runtime.log import logger
 
-LARGEST_BODY = 3 << 20  # bytes
-READ_TIMEOUT = 30.0  # seconds
-AT_ONCE = 64  # calls whose body is in memory
+FIRST_LISTING = 10.0  # seconds
+AT_ONCE, OF_ONE_PATH = 64, 8  # calls whose body is in memory
 
 
 class FindReceivers(Protocol):
     def __call__(self, path: str) -> Iterable[Receiver]: ...
 
 
+class Slots:
+    """A few at once of one path, so that whoever knows one and sends slowly does not keep out the others."""
+
+    def __init__(self) -> None:
+        self._all = asyncio.Semaphore(AT_ONCE)
+        self._of_path: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+
+    @asynccontextmanager
+    async def taken(self, path: str) -> AsyncIterator[None]:
+        own = self._of_path.setdefault(path, asyncio.Semaphore(OF_ONE_PATH))
+        async with own, self._all:
+            yield
+
+
 @dataclass(frozen=True, slots=True)
 class Webhooks:
-    """`find` gives Receivers by status.webhookPath."""
+    """`find` gives Receivers by status.webhookPath, all of them once `known` is set."""
 
     kube: Kube
+    known: asyncio.Event
     find: FindReceivers
     oidc: Oidc
     targets: Targets
-    slots: asyncio.Semaphore
+    slots: Slots
 
     async def handle(self, request: web.Request) -> web.Response:
         """HN15: the path is the whole URI, as it came."""
+        try:
+            async with asyncio.timeout(FIRST_LISTING):
+                await self.known.wait()  # a 404 to a call that comes with our start would be the end of it
+        except TimeoutError:
+            return web.Response(status=503)
         receivers = list(self.find(request.raw_path))
         if not receivers:
             return web.Response(status=404)
-        async with self.slots:
-            try:
-                async with asyncio.timeout(READ_TIMEOUT):
-                    body = await request.read()
-            except web.HTTPRequestEntityTooLarge:
-                return web.Response(status=413)
-            except TimeoutError:
-                return web.Response(status=408)
-            return web.Response(status=await self._answer(receivers[0], Call(request.headers, body)))
+        async with self.slots.taken(request.raw_path):
+            call = Call(request.headers, await body_of(request))
+            return web.Response(status=await self._answer(receivers[0], call))
 
     async def _answer(self, receiver: Receiver, call: Call) -> int:
         log = logger().bind(receiver=f"{receiver.namespace}/{receiver.name}")
@@ -83,7 +99,7 @@ class Webhooks:
 
 def webhook_app(webhooks: Webhooks, metrics: Middleware) -> web.Application:
     """Any method."""
-    app = web.Application(client_max_size=LARGEST_BODY, middlewares=[metrics])
+    app = web.Application(middlewares=[metrics])
     app.router.add_route("*", "/{path:.*}", webhooks.handle)
     return app
 

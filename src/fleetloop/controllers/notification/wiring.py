@@ -1,7 +1,11 @@
-"""Binds notification-controller: caches of Alerts and Providers, the loop of Receivers, the two servers. Runs until cancelled."""
+"""Binds notification-controller: the two servers with what they read, and the loop of Receivers. Runs until cancelled.
+
+Every replica serves, and delivers what it was given; the leader alone writes objects. Flux: helm-notification-image.md 1.2.
+"""
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from fleetloop.api.kinds import kind_named
@@ -26,7 +30,7 @@ from fleetloop.controllers.notification.receiver import ReceiverReconciler
 from fleetloop.controllers.notification.settings import IDENTITY_GATE, NotificationSettings
 from fleetloop.controllers.notification.status_id import StatusIds
 from fleetloop.controllers.notification.targets import Targets, go_time
-from fleetloop.controllers.notification.webhook_server import AT_ONCE, Webhooks, webhook_app
+from fleetloop.controllers.notification.webhook_server import Slots, Webhooks, webhook_app
 from fleetloop.engine import Engines
 from fleetloop.kube.cache import Cache
 from fleetloop.kube.objects import Manifest, ObjectRef
@@ -38,27 +42,67 @@ from fleetloop.runtime.log import logger
 from fleetloop.runtime.probes import serving
 from fleetloop.runtime.process import Tools, loop_settings
 
-_T = TypeVar("_T", Alert, Provider)
+_T = TypeVar("_T", Alert, Provider, Receiver)
+_FOLDER_PAUSE = 1.0  # seconds
 
 
 async def run(tools: Tools, settings: NotificationSettings) -> None:
     """The whole controller."""
     journal = Journal(settings.queue_path, settings.rate_limit_interval)
-    await asyncio.to_thread(journal.open, time.time())
+    await _open(journal)
     try:
         async with Engines() as engines, Http.open(tools.place.service_map) as http, asyncio.TaskGroup() as group:
-            cel = Cel(engines)
-            group.create_task(_serve_events(tools, settings, cel, http, journal))
+            cel, finalizers = Cel(engines), LegacyFinalizers(tools.kube)
+            group.create_task(_serve_events(tools, settings, cel, http, journal, finalizers))
             group.create_task(_serve_webhooks(tools, settings, cel, http))
+            group.create_task(_lead(tools, settings, cel, finalizers))
     finally:
         journal.close()
 
 
-async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, http: Http, journal: Journal) -> None:
-    namespace = "" if settings.common.watch_all_namespaces else tools.place.namespace
-    finalizers = LegacyFinalizers(tools.kube)
-    alerts = _Watched(tools, Alert, namespace, finalizers)
-    providers = _Watched(tools, Provider, namespace, finalizers)
+async def _open(journal: Journal) -> None:
+    """A replica has a folder of its own; in an update on one volume the older process has it until it ends."""
+    is_told = False
+    while True:
+        try:
+            await asyncio.to_thread(journal.open, time.time())
+            return
+        except BlockingIOError:
+            if not is_told:
+                logger().info("the folder of --queue-path is another process's, waiting for its end")
+            is_told = True
+            await asyncio.sleep(_FOLDER_PAUSE)  # a lock gives no event
+
+
+async def _lead(tools: Tools, settings: NotificationSettings, cel: Cel, finalizers: LegacyFinalizers) -> None:
+    """What writes objects."""
+    kind, loop = kind_named("Receiver"), loop_settings(tools, NOTIFICATION_CONTROLLER)
+    reconciler = ReceiverReconciler(tools.kube, cel)
+    receivers = Controller(kind, Receiver, reconciler, tools.kube, tools.recorder, tools.metrics, loop)
+
+    def config_changed(ref: ObjectRef) -> None:
+        for receiver in receivers.cache:
+            secret = receiver.spec.secret_ref
+            if ref.kind == "Secret" and secret and (receiver.namespace, secret.name) == (ref.namespace, ref.name):
+                receivers.enqueue(receiver.key)
+
+    def disturbed(what: str, error: Exception) -> None:
+        logger().info("watch interrupted, opening it again", kind=what, error=str(error) or type(error).__name__)
+
+    async with tools.leading(), asyncio.TaskGroup() as group:
+        group.create_task(finalizers.run())
+        group.create_task(receivers.run())
+        if not settings.common.gates["DisableConfigWatchers"]:
+            selector = settings.watch_configs_label_selector
+            for job in ConfigWatches(tools.kube, selector, config_changed, disturbed, loop.namespace).jobs():
+                group.create_task(job)
+
+
+async def _serve_events(
+    tools: Tools, settings: NotificationSettings, cel: Cel, http: Http, journal: Journal, finalizers: LegacyFinalizers
+) -> None:
+    alerts = _Watched(tools, Alert, finalizers.changed)
+    providers = _Watched(tools, Provider, finalizers.changed)
     recent = Recent(settings.rate_limit_interval)
     for key, at in sorted(journal.known(), key=lambda item: item[1]):
         recent.remember(key, at)
@@ -75,7 +119,7 @@ async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, 
             access=AccessReader(tools.kube, _identities(tools)),
             journal=journal,
             lanes=Lanes(group),
-            status_ids=StatusIds(cel.text_of),
+            status_ids=StatusIds(cel),
             providers=providers_of(settings.azure_authority),
             alerts=lambda: alerts.cache,
             find_provider=providers.cache.get,
@@ -84,7 +128,6 @@ async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, 
         )
         group.create_task(alerts.cache.run())
         group.create_task(providers.cache.run())
-        group.create_task(finalizers.run())
         async with serving(event_app(intake, metrics), tools.place.address(settings.events_addr)):
             await alerts.cache.synced.wait()
             await providers.cache.synced.wait()
@@ -95,33 +138,17 @@ async def _serve_events(tools: Tools, settings: NotificationSettings, cel: Cel, 
 async def _serve_webhooks(tools: Tools, settings: NotificationSettings, cel: Cel, http: Http) -> None:
     started = time.monotonic()
     paths = _Paths()
-    kind, loop = kind_named("Receiver"), loop_settings(tools, NOTIFICATION_CONTROLLER)
-    reconciler = ReceiverReconciler(tools.kube, cel)
-    receivers = Controller(kind, Receiver, reconciler, tools.kube, tools.recorder, tools.metrics, loop, also=paths.changed)
-
-    def config_changed(ref: ObjectRef) -> None:
-        for receiver in receivers.cache:
-            secret = receiver.spec.secret_ref
-            if ref.kind == "Secret" and secret and (receiver.namespace, secret.name) == (ref.namespace, ref.name):
-                receivers.enqueue(receiver.key)
-
-    def disturbed(what: str, error: Exception) -> None:
-        logger().info("watch interrupted, opening it again", kind=what, error=str(error) or type(error).__name__)
+    receivers = _Watched(tools, Receiver, paths.changed)
 
     def now() -> str:
         return go_time(utc_now(), time.monotonic() - started)
 
     targets = Targets(tools.kube, cel, settings.common.no_cross_namespace_refs, now)
-    webhooks = Webhooks(tools.kube, paths.find, Oidc(http, cel), targets, asyncio.Semaphore(AT_ONCE))
+    webhooks = Webhooks(tools.kube, receivers.cache.synced, paths.find, Oidc(http, cel), targets, Slots())
     whole = settings.export_http_path_metrics
     metrics = measured(tools.metrics.registry, "gotk_receiver", "/hook/", whole_path=whole)
-    server = serving(webhook_app(webhooks, metrics), tools.place.address(settings.receiver_addr))
-    async with server, asyncio.TaskGroup() as group:
-        group.create_task(receivers.run())
-        if not settings.common.gates["DisableConfigWatchers"]:
-            selector = settings.watch_configs_label_selector
-            for job in ConfigWatches(tools.kube, selector, config_changed, disturbed, loop.namespace).jobs():
-                group.create_task(job)
+    async with serving(webhook_app(webhooks, metrics), tools.place.address(settings.receiver_addr)):
+        await receivers.cache.run()
 
 
 class _Paths:
@@ -149,19 +176,18 @@ def _identities(tools: Tools) -> IdentityTokens:
 
 
 class _Watched(Generic[_T]):
-    """All objects of a kind that nobody reconciles."""
+    """All objects of a kind, for those who read them. `heard` is told each change: the old and the new state."""
 
-    def __init__(self, tools: Tools, struct: type[_T], namespace: str, finalizers: LegacyFinalizers) -> None:
-        self._finalizers = finalizers
+    def __init__(self, tools: Tools, struct: type[_T], heard: Callable[[_T | None, _T | None], None]) -> None:
+        self._heard: Callable[[_T | None, _T | None], None] = heard
         self._kind = kind_named(struct.__name__)
+        namespace = "" if tools.settings.watch_all_namespaces else tools.place.namespace
         self.cache: Cache[_T] = Cache(
             tools.kube, self._kind.api_version, self._kind.kind, lambda m: decoded(struct, m), self, namespace=namespace
         )
 
     def changed(self, old: _T | None, new: _T | None) -> None:
-        """Who dispatches reads it."""
-        if new is not None:
-            self._finalizers.look_at(new)
+        self._heard(old, new)
 
     def undecodable(self, manifest: Manifest, error: ValueError) -> None:
         metadata = manifest["metadata"]
