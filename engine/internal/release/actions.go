@@ -12,6 +12,7 @@ import (
 	v1 "helm.sh/helm/v4/pkg/release/v1"
 	"helm.sh/helm/v4/pkg/storage"
 	"helm.sh/helm/v4/pkg/storage/driver"
+	corev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 
 	"fleetloop.dev/engine/internal/mask"
 )
@@ -28,10 +29,11 @@ type Place struct {
 	Digests          Digests `json:"digests"`
 }
 
-// Outcome is how an action ended: what it wrote to Helm's storage, in order, Helm's last log lines, and its error if it failed.
-// An action that failed may have written all the same.
+// Outcome is how an action ended: what it wrote to Helm's storage, in order, the objects of what it wrote last (none where they
+// cannot be read), Helm's last log lines, and its error if it failed. An action that failed may have written all the same.
 type Outcome struct {
 	Observed []Snapshot `json:"observed"`
+	Objects  []Named    `json:"objects"`
 	Logs     []string   `json:"logs"`
 	Error    string     `json:"error"`
 }
@@ -55,13 +57,13 @@ func open(ctx context.Context, place Place, secrets ...string) (*session, error)
 	cluster := kube.New(getter)
 	cluster.Namespace = place.Namespace
 	cluster.SetLogger(logs)
-	clients, err := cluster.Factory.KubernetesClientSet()
+	clients, err := corev1.NewForConfig(getter.config) // not all groups' clients, which take longer to make than to use
 	if err != nil {
 		return nil, err
 	}
-	written := driver.NewSecrets(clients.CoreV1().Secrets(place.StorageNamespace))
+	written := driver.NewSecrets(clients.Secrets(place.StorageNamespace))
 	written.SetLogger(logs)
-	observed := &observing{Driver: written, digests: place.Digests}
+	observed := &observing{Driver: &remembering{Driver: written}, digests: place.Digests}
 	releases := storage.Init(observed)
 	releases.SetLogger(logs)
 	config := action.NewConfiguration(action.ConfigurationSetLogger(logs))
@@ -73,7 +75,7 @@ func open(ctx context.Context, place Place, secrets ...string) (*session, error)
 
 // outcome of an action; an error that is a cluster out of reach or the like is one too.
 func (s *session) outcome(err error) (Outcome, error) {
-	result := Outcome{Observed: s.storage.seen, Logs: s.logs.lines()}
+	result := Outcome{Observed: s.storage.seen, Objects: s.storage.objects(), Logs: s.logs.lines()}
 	if result.Observed == nil {
 		result.Observed = []Snapshot{}
 	}

@@ -84,6 +84,7 @@ type client struct {
 	config    *rest.Config
 	namespace string
 	discovery discovery.CachedDiscoveryInterface
+	mapper    meta.RESTMapper
 }
 
 func newClient(ctx context.Context, cluster Cluster, namespace string) (*client, error) {
@@ -95,7 +96,9 @@ func newClient(ctx context.Context, cluster Cluster, namespace string) (*client,
 	if err != nil {
 		return nil, fmt.Errorf("API server: %w", err)
 	}
-	return &client{config, namespace, memory.NewMemCacheClient(found)}, nil
+	known := memory.NewMemCacheClient(found)
+	mapper := restmapper.NewShortcutExpander(restmapper.NewDeferredDiscoveryRESTMapper(known), known, nil)
+	return &client{config, namespace, known, mapper}, nil
 }
 
 func (c *client) ToRESTConfig() (*rest.Config, error) { return rest.CopyConfig(c.config), nil }
@@ -104,10 +107,8 @@ func (c *client) ToDiscoveryClient() (discovery.CachedDiscoveryInterface, error)
 	return c.discovery, nil
 }
 
-func (c *client) ToRESTMapper() (meta.RESTMapper, error) {
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(c.discovery)
-	return restmapper.NewShortcutExpander(mapper, c.discovery, nil), nil
-}
+// ToRESTMapper gives the same one each time: it is made of all that the server serves.
+func (c *client) ToRESTMapper() (meta.RESTMapper, error) { return c.mapper, nil }
 
 // ToRawKubeConfigLoader tells nothing but the namespace: there is no kubeconfig.
 func (c *client) ToRawKubeConfigLoader() clientcmd.ClientConfig {

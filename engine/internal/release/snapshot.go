@@ -13,6 +13,7 @@ import (
 	helm "helm.sh/helm/v4/pkg/release"
 	v1 "helm.sh/helm/v4/pkg/release/v1"
 	"helm.sh/helm/v4/pkg/storage/driver"
+	"sigs.k8s.io/yaml"
 )
 
 // Snapshot is a release as it was written to Helm's storage: what status.history tells of it.
@@ -177,7 +178,36 @@ type observing struct {
 	driver.Driver
 	digests Digests
 	seen    []Snapshot
+	last    *v1.Release
 	failure error
+}
+
+// Named is an object by its name, in the shape of a manifest.
+type Named struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+	} `json:"metadata"`
+}
+
+// objects are those of the release that was written last, hooks apart; nil when they cannot be read.
+func (o *observing) objects() []Named {
+	if o.last == nil {
+		return nil
+	}
+	found := []Named{}
+	for _, text := range split(o.last.Manifest) {
+		var object Named
+		if err := yaml.Unmarshal([]byte(text), &object); err != nil {
+			return nil
+		}
+		if object.Kind != "" {
+			found = append(found, object)
+		}
+	}
+	return found
 }
 
 func (o *observing) Create(key string, release helm.Releaser) error {
@@ -201,6 +231,6 @@ func (o *observing) note(release helm.Releaser, err error) error {
 		o.failure = err
 		return nil
 	}
-	o.seen = append(o.seen, snapshot)
+	o.seen, o.last = append(o.seen, snapshot), written
 	return nil
 }

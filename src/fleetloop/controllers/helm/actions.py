@@ -24,7 +24,7 @@ PAST = {Action.INSTALL: "Install", Action.UPGRADE: "Upgrade"}
 UNLOCK_SECONDS = 60.0
 
 
-async def install_or_upgrade(run: Run, action: Literal[Action.INSTALL, Action.UPGRADE]) -> None:
+async def install_or_upgrade(run: Run, action: Literal[Action.INSTALL, Action.UPGRADE]) -> Outcome:
     """Raises ActionFailed when nothing was written to Helm's storage (HN7), Superseded when something newer ended its wait."""
     release, draft = run.release, run.draft
     is_install = action is Action.INSTALL
@@ -41,7 +41,7 @@ async def install_or_upgrade(run: Run, action: Literal[Action.INSTALL, Action.UP
     run.record(outcome, str(action))
     if not outcome.error:
         _succeeded(run, PAST[action])
-        return
+        return outcome
     if cause := run.superseded_by():
         canceled = f"Health checks canceled due to new reconciliation triggered by {cause}"
         run.report.event("Normal", "HealthCheckCanceled", canceled)
@@ -55,6 +55,7 @@ async def install_or_upgrade(run: Run, action: Literal[Action.INSTALL, Action.UP
     if not outcome.observed:
         raise ActionFailed(f"{PAST[action]}Failed", message)
     _count(draft, is_install=is_install)
+    return outcome
 
 
 async def _with_definitions(run: Run, action: Action, spec: Install | Upgrade, seconds: float) -> Outcome:
@@ -108,7 +109,7 @@ def _count(draft: HelmReleaseStatus, *, is_install: bool) -> None:
         draft.upgrade_failures += 1
 
 
-async def test(run: Run, *, ignore: bool) -> None:
+async def test(run: Run, *, ignore: bool) -> Outcome:
     """Of the newest release. `ignore`: a failed test counts as no failure."""
     arguments = options.test_arguments(run.release)
     await run.announce(Action.TEST, arguments["seconds"])
@@ -125,12 +126,13 @@ async def test(run: Run, *, ignore: bool) -> None:
         run.draft.failures += 1
         if not ignore:
             _count(run.draft, is_install=run.draft.last_attempted_release_action == "install")
-        return
+        return outcome
     count = len(newest.test_hooks or {})
     ended = "no test hooks" if count == 0 else f"{count} test hook{'s' * (count > 1)} completed successfully"
     message = f"Helm test succeeded for {subject}: {ended}"
     run.mark(TEST_SUCCESS, "True", "TestSucceeded", message)
     run.tell("TestSucceeded", message)
+    return outcome
 
 
 async def roll_back(run: Run, target: Snapshot) -> None:

@@ -20,11 +20,13 @@ class HelmFailed(Exception):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How an action ended: what it wrote, in order; its error or ""."""
+    """How an action ended: what it wrote, in order; its error or "". `objects`: of what it wrote last, by name alone; None where
+    nobody knows."""
 
     observed: list[Stored]
     logs: list[str]
     error: str
+    objects: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,12 @@ class Stored(msgspec.Struct, frozen=True, rename="camel"):
     test_hooks: dict[str, TestRun]
 
 
+def written_over(stored: Sequence[Stored], observed: Sequence[Stored]) -> list[Stored]:
+    """What storage holds, newest first, after these were written to what it held."""
+    versions = {one.version: one for one in (*stored, *observed)}
+    return [versions[version] for version in sorted(versions, reverse=True)]
+
+
 def snapshot_of(stored: Stored, action: str, oci_digest: str, old: Snapshot | None = None) -> Snapshot:
     """`old`: what was known of the same version, whose tests stay known."""
     return Snapshot(

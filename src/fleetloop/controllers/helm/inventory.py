@@ -1,5 +1,6 @@
 """status.inventory: what a release consists of, hooks apart. Flux: helm-notification-image.md 2.9."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fleetloop.api.applier import ResourceInventory, ResourceRef
@@ -8,15 +9,15 @@ from fleetloop.controllers.helm.engine import HelmFailed
 from fleetloop.controllers.helm.run import Run
 from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.inventory import id_of, ref_from
-from fleetloop.kube.objects import ObjectRef, ref_of
+from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 
 
-async def take_inventory(run: Run) -> None:
-    """Of the newest release, and of the definitions that came with its chart."""
+async def take_inventory(run: Run, known: Sequence[Manifest] | None) -> None:
+    """Of the newest release, and of the definitions that came with its chart. `known`: its objects, where the action told."""
     if run.newest is None:
         return
     try:
-        objects = await run.helm.manifest(run.newest.version)
+        objects = await run.helm.manifest(run.newest.version) if known is None else known
     except HelmFailed as error:
         run.report.event("Warning", "InventoryBuildFailed", str(error))
         return

@@ -12,8 +12,9 @@ from fleetloop.controllers.helm import actions, conditions
 from fleetloop.controllers.helm import release as options
 from fleetloop.controllers.helm.drift import Drifted, DriftUnknown, correct, find_drift, rules_of
 from fleetloop.controllers.helm.engine import HelmFailed
+from fleetloop.controllers.helm.engine import Outcome as Acted
 from fleetloop.controllers.helm.failures import MoreToDo, RetryLater, StateError
-from fleetloop.controllers.helm.history import KEPT, Stored, chart_named, is_stored, named, previous, trimmed
+from fleetloop.controllers.helm.history import KEPT, Stored, chart_named, is_stored, named, previous, trimmed, written_over
 from fleetloop.controllers.helm.inventory import take_inventory
 from fleetloop.controllers.helm.next_action import KIND, REMEDIES, Action, Circumstances, exhausted, next_action
 from fleetloop.controllers.helm.remediation import active_remediation, remediation_of, retry_interval
@@ -33,6 +34,7 @@ class Loop:
         self._release, self._draft = run.release, run.draft
         self._done: set[str] = set()
         self._stored: list[Stored] = []
+        self._is_known = False  # what is stored: the action that wrote it last told
         annotations = run.release.metadata.annotations
         self._forced = is_requested(run.release, names.FORCE_AT, run.draft.last_handled_force_at)
         run.draft.last_handled_force_at = annotations.get(names.FORCE_AT, run.draft.last_handled_force_at)
@@ -47,18 +49,22 @@ class Loop:
             self._forced = False
             if KIND[action] in self._done:
                 raise self._once_more(verdict.state)
-            await self._act(action, verdict, drifted)
+            acted = await self._act(action, verdict, drifted)
             self._done.add(KIND[action])
-            await self._after(action)
+            await self._after(action, acted)
 
-    async def _after(self, action: Action) -> None:
-        """What an action leaves for others to see. Raises Failure where the pass ends with it."""
+    async def _after(self, action: Action, acted: Acted | None) -> None:
+        """What an action leaves for others to see; of one that succeeded the next step tells at once, or the pass's end. Raises
+        Failure where the pass ends with it."""
         run, draft = self._run, self._draft
         if action in {Action.INSTALL, Action.UPGRADE, Action.ROLLBACK}:
             async with run.asking():
-                await take_inventory(run)
+                await take_inventory(run, acted.objects if acted else None)
         conditions.summarize(draft, self._release, utc_now())
-        await run.report.progress()
+        if acted and not acted.error:
+            self._stored, self._is_known = written_over(self._stored, acted.observed), True
+        else:
+            await run.report.progress()
         if action in REMEDIES:
             raise self._remedied(action)
         interval = self._retry_interval()
@@ -68,8 +74,10 @@ class Loop:
     async def _state(self) -> tuple[Verdict, list[Drifted]]:
         run, draft, release = self._run, self._draft, self._release
         try:
-            async with run.asking():
-                self._stored = await run.helm.history()
+            if not self._is_known:
+                async with run.asking():
+                    self._stored = await run.helm.history()
+            self._is_known = False
         except HelmFailed as error:
             raise StateError(f"could not determine release state: {error}") from error
         verdict = state_of(
@@ -130,18 +138,20 @@ class Loop:
         by_default = self._tools.settings.gate("DefaultToRetryOnFailure")
         return retry_interval(self._release, self._draft.last_attempted_release_action, by_default=by_default)
 
-    async def _act(self, action: Action, verdict: Verdict, drifted: list[Drifted]) -> None:
+    async def _act(self, action: Action, verdict: Verdict, drifted: list[Drifted]) -> Acted | None:
+        """How it ended, where that says all of what is stored now."""
         run, draft = self._run, self._draft
         match action:
             case Action.INSTALL | Action.UPGRADE:
                 draft.history = () if verdict.state is State.UNMANAGED else self._kept_history()
-                await actions.install_or_upgrade(run, action)
+                acted = await actions.install_or_upgrade(run, action)
                 digests = rendering_digests(self._release, run.helm.algorithm)
                 draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
+                return acted
             case Action.TEST:
                 if draft.is_true(conditions.REMEDIATED):
                     self._recover()
-                await actions.test(run, ignore=self._ignores_tests())
+                return await actions.test(run, ignore=self._ignores_tests())
             case Action.ROLLBACK:
                 draft.history = self._kept_history()
                 target = previous(draft.history, ignore_tests=self._ignores_tests())
@@ -153,6 +163,7 @@ class Loop:
                 await actions.unlock(run, self._stored[0].status)
             case Action.CORRECT:
                 await self._correct(drifted)
+        return None
 
     def _kept_history(self) -> tuple[Snapshot, ...]:
         """Where failures are remedied, down to what a rollback needs; else the newest."""

@@ -12,6 +12,7 @@ from fleetloop.controllers.helm.history import (
     trimmed,
     was_tested,
     with_tests,
+    written_over,
 )
 from tests.unit.controllers.helm.releases import snapshot, stored
 
@@ -59,3 +60,9 @@ def test_an_older_version_keeps_its_action_and_its_tests() -> None:
     later = snapshot_of(stored(1, "superseded"), "", "", old)
     assert (later.action, later.status, later.test_hooks) == ("install", "superseded", old.test_hooks)
     assert removed(later, "uninstall-remediation").status == "uninstalled"
+
+
+def test_what_is_stored_after_an_action_wrote_is_what_it_wrote_over_what_was_there() -> None:
+    before = [stored(2), stored(1, "superseded")]
+    after = written_over(before, [stored(3, "pending-upgrade"), stored(2, "superseded"), stored(3)])
+    assert [(one.version, one.status) for one in after] == [(3, "deployed"), (2, "superseded"), (1, "superseded")]
