@@ -60,8 +60,8 @@ async def cloud_door(
     """HTTPS, and a login that `knows` by user and password; `add`: what the cloud serves beside a registry."""
 
     def challenge(request: web.Request, _: Door) -> str:
-        kind, _, login = request.headers.get("Authorization", "").partition(" ")
-        user, _, password = base64.b64decode(login).decode().partition(":")
+        kind, login = request.headers.get("Authorization", "").partition(" ")[::2]
+        user, password = base64.b64decode(login).decode().partition(":")[::2]
         return "" if kind == "Basic" and knows(user, password) else 'Basic realm="cloud"'
 
     async with _door(upstream, challenge, tls=tls, add=add) as door:

@@ -15,11 +15,8 @@ _DIGEST = re.compile(r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
 
 
 def is_tag(text: str) -> bool:
+    """Whether a registry may have it; some list what is none."""
     return bool(_TAG.fullmatch(text))
-
-
-def is_digest(text: str) -> bool:
-    return bool(_DIGEST.fullmatch(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ class Repository:
 
     def at(self, digest: str) -> "Reference":
         """Raises InvalidReference."""
-        if not is_digest(digest):
+        if not _DIGEST.fullmatch(digest):
             raise InvalidReference(f"'{digest}' is no digest: it must be sha256:HEX")
         return Reference(self, digest=digest)
 

@@ -142,6 +142,29 @@ async def test_refusals_that_only_a_change_of_the_object_can_end(tenant: Tenant)
     assert condition(found, "Stalled")["status"] == "True"
 
 
+async def test_no_repository_of_another_namespace_when_locked_down(tenant: Tenant) -> None:
+    async with tenant.world.controller_with("--no-cross-namespace-refs=true"):
+        source = {"kind": "GitRepository", "name": "app", "namespace": "default"}
+        found = await (await tenant.automation(sourceRef=source)).until(ready("False", "AccessDenied"))
+        message = "can't access 'GitRepository/default/app', cross-namespace references have been blocked"
+        assert condition(found, "Stalled")["message"] == message
+
+
+async def test_names_of_branches_and_refspecs_are_no_options(tenant: Tenant, tmp_path: Path) -> None:
+    """What git would run, were it an option, is not run."""
+    mark = tmp_path / "run"
+    await tenant.push({"app.yaml": deployment(tenant)})
+    await tenant.policy("app", "example.com/app:1.0.1")
+    program = f"--receive-pack=touch {mark};git-receive-pack"
+    found = await (await tenant.automation("branch", git={"push": {"branch": program}})).until(ready("False"))
+    assert "spec.git.push.branch: " in condition(found)["message"]
+    refspec = await tenant.automation("refspec", git={"push": {"branch": "main", "refspec": program}})
+    await refspec.until(ready("False", "GitOperationFailed"))
+    reference = {"ref": {"name": f"--upload-pack=touch {mark};git-upload-pack"}}
+    await (await tenant.automation("checkout", git={"checkout": reference, "push": {"branch": "main"}})).until(ready("False"))
+    assert not mark.exists()
+
+
 async def test_a_repository_or_secret_that_is_missing_is_waited_for(tenant: Tenant) -> None:
     missing = await tenant.automation("missing", sourceRef={"kind": "GitRepository", "name": "none"})
     found = await missing.until(ready("False", "SourceManagerFailed"))

@@ -109,7 +109,7 @@ async def test_scanned_and_resolved_as_the_service_account(world: World, provide
         source = await world.repository(f"{cloud.host}/team/app", **spec)
         live = await scans.until(source, ready("True"))
         assert live["status"]["lastScanResult"]["latestTags"] == ["1.1.0", "1.0.0"]
-        choice = {"policy": {"semver": {"range": "*"}}, "digestReflectionPolicy": "IfNotPresent"}
+        choice: dict[str, Any] = {"policy": {"semver": {"range": "*"}}, "digestReflectionPolicy": "IfNotPresent"}
         policy = await scans.apply("ImagePolicy", "app", imageRepositoryRef={"name": "app"}, **choice)
         latest = (await scans.until(policy, ready("True")))["status"]["latestRef"]
         assert latest["tag"] == "1.1.0" and latest["digest"].startswith("sha256:")
