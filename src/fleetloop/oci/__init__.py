@@ -13,7 +13,7 @@ from fleetloop.oci.errors import (
     RegistryUnreachable,
 )
 from fleetloop.oci.keychain import DOCKER_CONFIG, NOBODY, Keychain, Login
-from fleetloop.oci.reference import Reference, Repository, is_tag
+from fleetloop.oci.reference import Reference, Repository
 from fleetloop.oci.registry import ANONYMOUS, Access, Registry, pushed_manifest
 
 __all__ = [
@@ -38,6 +38,5 @@ __all__ = [
     "RegistryUnreachable",
     "Repository",
     "digest_of",
-    "is_tag",
     "pushed_manifest",
 ]

@@ -19,6 +19,10 @@ def is_tag(text: str) -> bool:
     return bool(_TAG.fullmatch(text))
 
 
+def is_digest(text: str) -> bool:
+    return bool(_DIGEST.fullmatch(text))
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
     """`host` with its port, as people write it; `name` is the path in the registry."""
@@ -67,7 +71,7 @@ class Repository:
 
     def at(self, digest: str) -> "Reference":
         """Raises InvalidReference."""
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             raise InvalidReference(f"'{digest}' is no digest: it must be sha256:HEX")
         return Reference(self, digest=digest)
 

@@ -93,7 +93,7 @@ class Registry:
         return await self.manifest(reference.repository.at(manifest.for_platform().digest))
 
     async def tags(self, repository: Repository) -> list[str]:
-        """All of them, in the registry's order; what is no tag, and could not be asked for, is left out. Raises OciError."""
+        """All of them, in the registry's order; what is no tag, and could not be pulled, is left out. Raises OciError."""
         found: list[str] = []
         path = f"tags/list?n={TAGS_A_PAGE}"
         for _ in range(MOST_PAGES):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from fleetloop.api.crd import crd_of
@@ -14,7 +15,7 @@ from fleetloop.api.kinds import KINDS
 from fleetloop.kube import Kube, Manifest, ObjectRef
 from fleetloop.kube.errors import KindUnknown
 from tests.e2e.notification.receiver import Inbox, inbox
-from tests.kit.cluster import Cluster
+from tests.kit.cluster import Cluster, start_shared
 from tests.kit.controller import Controller
 
 GROUP = "notification.toolkit.fluxcd.io"
@@ -100,6 +101,12 @@ def event(namespace: str, name: str = "app", message: str = "Reconciliation fini
         "reportingInstance": "x",
         **fields,
     }
+
+
+@pytest.fixture(scope="package")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Cluster:
+    """Of this folder alone: its controllers see every namespace, those of another run too."""
+    return start_shared(tmp_path_factory.mktemp("notification"))
 
 
 @pytest_asyncio.fixture

@@ -81,8 +81,7 @@ class ImageRepositoryReconciler:
         timeout = max(seconds_of(spec.timeout or spec.interval), SHORTEST)
         try:
             async with asyncio.timeout(timeout):
-                listed = await oci.Registry(self.session, await self.access.of(obj)).tags(repository)
-            return [tag for tag in listed if oci.is_tag(tag)]  # others nobody could pull, and they would be written to Git
+                return await oci.Registry(self.session, await self.access.of(obj)).tags(repository)
         except TimeoutError as error:
             raise ScanFailed(f"scan failed: no answer within {duration_text(timeout)}") from error
         except oci.OciError as error:
