@@ -57,6 +57,7 @@ class FaultProxy:
     _runner: web.AppRunner | None = None
     _clients: set[asyncio.Transport] = field(default_factory=set)
     _held: re.Pattern[str] | None = None
+    _holding: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -96,6 +97,11 @@ class FaultProxy:
     def hold(self, paths: re.Pattern[str] | None) -> None:
         """Requests whose path has such a part are taken and never answered; None: no more of it."""
         self._held = paths
+        self._holding.clear()
+
+    async def until_holding(self) -> None:
+        """Until such a request has come."""
+        await self._holding.wait()
 
     def upstream_tls(self) -> ssl.SSLContext:
         return ssl.create_default_context(cadata=self.upstream.ca)  # no certificate of ours: the client's token must do
@@ -131,6 +137,7 @@ class FaultProxy:
     async def _answer(self, request: web.Request, asked: Request, fault: Fault | None) -> web.StreamResponse:
         body = await request.read()
         if self._held and self._held.search(asked.path):
+            self._holding.set()
             await asyncio.get_running_loop().create_future()
         match fault:
             case Fault.CUT_BEFORE:

@@ -2,11 +2,16 @@
 
 import asyncio
 import random
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.images.automation import SOURCES, Tenant, condition, ready
+from tests.e2e.images.automation import DEADLINE, SOURCES, Tenant, condition, ready
+from tests.kit.fault_proxy import FaultProxy, fault_proxy, token_of_administrator
+from tests.kit.faults import FaultPlan
 from tests.kit.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -108,7 +113,68 @@ async def test_killed_at_any_moment_it_converges(tenant: Tenant) -> None:
     log = await tenant.log(form="%H")
     assert found["status"]["observedSourceRevision"] == f"main@sha1:{log[0]}"
     assert len(log) <= rounds + 1
-    await eventually(lambda: not list(work_folders(controller.temp)), 10)
+    await eventually(lambda: not list(work_folders(controller.temp)), 60)
+
+
+@asynccontextmanager
+async def behind_a_proxy(tenant: Tenant, folder: Path) -> AsyncIterator[FaultProxy]:
+    """The controller's way to the API server, for a while."""
+    controller, kube = tenant.world.controller, tenant.world.kube
+    usual = controller.kubeconfig
+    async with fault_proxy(kube.connection, FaultPlan()) as proxy:
+        proxy.write_kubeconfig(folder / "kubeconfig", await token_of_administrator(kube))
+        await controller.stop()
+        controller.kubeconfig = folder / "kubeconfig"
+        await controller.start()
+        try:
+            yield proxy
+        finally:
+            await controller.kill()
+            controller.kubeconfig = usual
+            await controller.start()
+
+
+# In the order of a pass: the request that it is stopped at, of the API server or of the forge.
+STEPS = {
+    "the source is read": "gitrepositories/app$",
+    "its Secret is read": "secrets/git$",
+    "references are listed": "/info/refs",
+    "the tree is fetched": "/git-upload-pack",
+    "the commit is pushed": "/git-receive-pack",
+    "the status is written": "imageupdateautomations/update/status",
+    "the event is written": r"/events(\?|$)",
+}
+
+
+async def test_killed_at_every_step_it_converges(tenant: Tenant, tmp_path: Path) -> None:
+    """With -9, while a request of the step hangs, and somebody moves the branch before it is back: an update is one commit."""
+    first = await tenant.push({"app.yaml": marked(tenant), "rival.yaml": "n: 0\n"})
+    policy, theirs = await tenant.policy("app", "example.com/app:1.0.0"), [first]
+    automation = await tenant.automation()
+    controller, admin = tenant.world.controller, tenant.world.forge.admin
+    async with behind_a_proxy(tenant, tmp_path) as proxy:
+        await automation.until(ready("True"))
+        for number, (step, path) in enumerate(STEPS.items(), 1):
+            tag = f"1.0.{number}"
+            if path.startswith("/git-") or path == "/info/refs":
+                await admin.hang(f"/acme/{tenant.name}.git{path}")
+                reached = admin.until_hanging()
+            else:
+                proxy.hold(re.compile(path))
+                reached = proxy.until_holding()
+            await tenant.select(policy, f"example.com/app:{tag}")
+            async with asyncio.timeout(DEADLINE):
+                await reached
+            await controller.kill()
+            await admin.lift_faults()
+            proxy.hold(None)
+            theirs.append(await pushed_by_rival(tenant, f"n: {step}\n"))
+            await controller.start()
+            await automation.until(lambda obj, tag=tag: obj["status"]["observedPolicies"]["app"]["tag"] == tag)  # type: ignore[misc]
+            await is_at(tenant, tag)
+    log = await tenant.log(form="%H")
+    assert set(theirs) <= set(log)
+    assert len(log) == len(theirs) + len(STEPS)
 
 
 def work_folders(temp: Path) -> list[Path]:

@@ -2,8 +2,10 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
+from aiohttp import web
 
 from tests.e2e.images.reflector import Reflector, condition, ready, reflector
 from tests.kit.cluster import Cluster
@@ -40,8 +42,8 @@ async def test_scanned_chosen_and_followed(world: Reflector) -> None:
 async def test_digests(world: Reflector) -> None:
     digest = await world.push("1.0.0")
     await world.apply("ImageRepository", "app", image=str(world.repository), interval="1h")
-    spec = {"imageRepositoryRef": {"name": "app"}, "policy": {"semver": {"range": "*"}}, "digestReflectionPolicy": "IfNotPresent"}
-    policy = await world.apply("ImagePolicy", "app", **spec)
+    choice: dict[str, Any] = {"policy": {"semver": {"range": "*"}}, "digestReflectionPolicy": "IfNotPresent"}
+    policy = await world.apply("ImagePolicy", "app", imageRepositoryRef={"name": "app"}, **choice)
     live = await world.until(policy, ready("True"))
     assert live["status"]["latestRef"]["digest"] == digest
 
@@ -57,6 +59,27 @@ async def test_failures_name_what_is_wrong(world: Reflector) -> None:
     await world.until(policy, ready("False", "DependencyNotReady"))
 
 
+async def test_what_is_no_tag_is_left_out(world: Reflector) -> None:
+    """Nobody could pull it, and it would be written to Git and into conditions."""
+    odd = ["1.0\nroot: me", "../../x", "", "-rf", "a" * 129, "lаtest", "$(id)", "a b", ["x"], {"y": 1}, "\u202e9.0"]
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({"tags": ["1.0.0", *odd, "_ok.1-x"]})
+
+    app = web.Application()
+    app.router.add_get("/v2/app/tags/list", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        image = f"127.0.0.1:{runner.addresses[0][1]}/app"
+        source = await world.apply("ImageRepository", "app", image=image, interval="1h")
+        scan = (await world.until(source, ready("True")))["status"]["lastScanResult"]
+        assert (scan["tagCount"], scan["latestTags"]) == (2, ["_ok.1-x", "1.0.0"])
+    finally:
+        await runner.cleanup()
+
+
 async def test_other_namespaces_need_to_be_admitted(world: Reflector) -> None:
     await world.push("1.0.0")
     other = f"{world.namespace}-other"
@@ -70,3 +93,22 @@ async def test_other_namespaces_need_to_be_admitted(world: Reflector) -> None:
     await world.apply("ImageRepository", "app", image=str(world.repository), interval="1h", accessFrom=allowed)
     await world.scan(policy, "now")
     await world.until(policy, ready("True"))
+
+
+async def test_no_other_namespace_when_locked_down(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    """Whatever the repository says of who may read it."""
+    async with reflector(cluster, namespace, tmp_path, "--no-cross-namespace-refs=true") as world:
+        other = f"{namespace}-other"
+        await world.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+        await world.push("1.0.0")
+        everybody: dict[str, Any] = {"namespaceSelectors": [{"matchLabels": {}}]}
+        await world.apply("ImageRepository", "app", image=str(world.repository), interval="1h", accessFrom=everybody)
+        spec: dict[str, Any] = {"policy": {"semver": {"range": "*"}}}
+        policy = await world.apply(
+            "ImagePolicy", "app", other, imageRepositoryRef={"name": "app", "namespace": namespace}, **spec
+        )
+        live = await world.until(policy, ready("False", "AccessDenied"))
+        message = f"cannot access '{namespace}/app', cross-namespace references have been blocked"
+        assert condition(live)["message"] == message
+        own = await world.apply("ImagePolicy", "app", imageRepositoryRef={"name": "app"}, **spec)
+        await world.until(own, ready("True"))
