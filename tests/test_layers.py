@@ -8,12 +8,13 @@ import pytest
 SRC = Path(__file__).parents[1] / "src" / "fleetloop"
 FLOORS = {
     "api": 0,
+    "task_group": 0,
     **dict.fromkeys(["kube", "engine", "git", "oci", "bucket", "helm_index", "storage", "forge", "auth"], 1),
     **dict.fromkeys(["build", "runtime", "access"], 2),
     **dict.fromkeys(["controllers", "bootstrap", "fleet"], 3),
     **dict.fromkeys(["cli", "web", "local", "serve"], 4),
 }
-RECIPES = {"build": {"api", "engine", "storage"}, "runtime": {"api", "kube"}, "access": {"api", "auth", "git", "kube"}}
+RECIPES = {"build": {"engine", "storage"}, "runtime": {"kube"}, "access": {"auth", "git", "kube"}}
 PROGRAM = "fleetloop"  # the package's own __init__: the version, no logic
 
 
@@ -43,7 +44,7 @@ def is_allowed(room: str, other: str) -> bool:
         return False
     top, other_top = room.partition(".")[0], other.partition(".")[0]
     if top in RECIPES:
-        return other_top in RECIPES[top]
+        return other_top in RECIPES[top] or FLOORS[other_top] == 0
     return FLOORS[other_top] < FLOORS[top]
 
 

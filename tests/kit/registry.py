@@ -35,7 +35,8 @@ async def registry(folder: Path) -> AsyncIterator[str]:
     try:
         assert process.stdout
         async with asyncio.timeout(20):
-            yield json.loads(await process.stdout.readline())["address"]
+            announced = json.loads(await process.stdout.readline())
+        yield announced["address"]
     finally:
         process.terminate()
         await process.wait()

@@ -21,6 +21,7 @@ from fleetloop.kube.live import LiveObject, Reading
 from fleetloop.kube.live_within_rights import LiveWithinRights
 from fleetloop.kube.managers import Takeover
 from fleetloop.kube.owned import Owned
+from fleetloop.task_group import TaskGroup
 
 LOCAL = ""
 MOST = 1000  # clusters open at a time
@@ -115,12 +116,12 @@ class Clusters:
         self._wake = wake
         self._open: dict[str, _Open] = {}
         self._names: dict[Key, str] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._group: TaskGroup | None = None
         self.local = Cluster(LOCAL, kube, self._live(LOCAL, kube))
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as self._group:
+        async with TaskGroup() as self._group:
             self._group.create_task(self.local.live.run())
 
     def named(self, name: str) -> Cluster | None:
@@ -207,7 +208,7 @@ class Clusters:
 
     async def _serve(self, opened: _Open) -> None:
         """Its watches, until nobody uses it."""
-        async with opened.held, asyncio.TaskGroup() as group:
+        async with opened.held, TaskGroup() as group:
             jobs = [opened.cluster.live.run(), opened.reach.run()]
             if opened.credential:
                 told: Callable[[Exception], None] = lambda error: self._disturbed("credential", error)  # noqa: E731

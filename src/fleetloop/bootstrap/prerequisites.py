@@ -1,6 +1,5 @@
 """What a cluster must be and what an identity must be allowed, before anything is installed."""
 
-import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 from fleetloop.bootstrap.errors import BootstrapError
 from fleetloop.kube import ApiError, Kube, Manifest, Unreachable
+from fleetloop.task_group import TaskGroup
 
 CONSTRAINT = ">=1.33.0-0"
 _OLDEST = (1, 33, 0)
@@ -84,7 +84,7 @@ async def missing_access(kube: Kube, wanted: Sequence[Access]) -> list[Access]:
     """Those of `wanted` that the current identity lacks; one question suffices for a cluster administrator."""
     if not wanted or await _is_allowed(kube, EVERYTHING):
         return []
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         answers = [group.create_task(_is_allowed(kube, access)) for access in wanted]
     return [access for access, answer in zip(wanted, answers, strict=True) if not answer.result()]
 

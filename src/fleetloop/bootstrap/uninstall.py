@@ -16,6 +16,7 @@ from fleetloop.bootstrap.installed import CRD_API, SELECTOR, Ask, find_installed
 from fleetloop.bootstrap.say import Say
 from fleetloop.bootstrap.waits import until
 from fleetloop.kube import ApiError, Kube, Manifest, NotFound, ObjectRef, Unreachable, ref_of
+from fleetloop.task_group import TaskGroup
 
 DEPLOYMENT = ("apps/v1", "Deployment")
 IN_NAMESPACE = (
@@ -172,7 +173,7 @@ async def _until_gone(work: _Work, timeout: float, what: Callable[[_Work], Await
     objects = await what(work)
     left = {ref_of(one) for one in objects}
     try:
-        async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(timeout), TaskGroup() as group:
             for one in objects:
                 group.create_task(_gone(work.kube, one, left))
     except TimeoutError:

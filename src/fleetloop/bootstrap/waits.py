@@ -13,6 +13,7 @@ from fleetloop.bootstrap.files import KUSTOMIZE_API, SOURCE_API
 from fleetloop.bootstrap.say import Say
 from fleetloop.kube import ApiError, Expired, Kube, Manifest, ObjectRef, Unreachable
 from fleetloop.kube.kstatus import condition, health_of
+from fleetloop.task_group import TaskGroup
 
 T = TypeVar("T")
 AGAIN_AFTER = 1.0  # seconds, when the API server cannot be reached
@@ -129,7 +130,7 @@ async def follow_deployments(kube: Kube, namespace: str, names: Sequence[str], s
     """Name, in order -> `ready`, `not ready`, `not found`. All are followed at once, for `seconds` at most."""
     healths = dict.fromkeys(sorted(names), "not found")
     try:
-        async with asyncio.timeout(seconds), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(seconds), TaskGroup() as group:
             for name in healths:
                 group.create_task(_deployment(kube, ObjectRef("apps/v1", "Deployment", namespace, name), healths))
     except TimeoutError:

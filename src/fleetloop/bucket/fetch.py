@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fleetloop.bucket.errors import BucketError, BucketNotFound, UnsafeKey, scrubbed
+from fleetloop.task_group import TaskGroup
 
 Listing = Mapping[str, str]  # key -> ETag
 AT_A_TIME = 32
@@ -70,7 +71,7 @@ async def download(bucket: Opened, listing: Listing, into: Path, limit: int) -> 
                 got[key] = etag
 
     try:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for key in listing:
                 group.create_task(one(key))
     except ExceptionGroup as errors:

@@ -17,6 +17,7 @@ from fleetloop.build.decryption_keys import keys_of
 from fleetloop.build.errors import BuildError, EncryptedSecret
 from fleetloop.build.manifest import Manifest, is_secret, kustomize_name_of, name_of
 from fleetloop.engine import Engines, Family
+from fleetloop.task_group import TaskGroup
 
 SWITCH = "kustomize.toolkit.fluxcd.io/decrypt"  # annotation; "disabled" leaves the object alone
 MARKERS = {  # engine/internal/kustomize/secrets.go
@@ -183,7 +184,7 @@ def encoded(content: bytes) -> str:
 async def _gather(work: Sequence[Any]) -> list[Any]:
     """All results, or the first BuildError, with the rest cancelled."""
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             running = [tasks.create_task(one) for one in work]
     except* BuildError as errors:
         raise errors.exceptions[0] from None

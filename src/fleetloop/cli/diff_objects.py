@@ -19,6 +19,7 @@ from fleetloop.kube.errors import ApiError, Conflict, Invalid, KindUnknown, NotF
 from fleetloop.kube.inventory import ref_from, stale
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of, ref_of
 from fleetloop.kube.switches import is_ignored, says
+from fleetloop.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from fleetloop.kube import Kube
@@ -60,7 +61,7 @@ class Comparison:
             async with slots:
                 return await self._judged(manifest)
 
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             tasks = [group.create_task(bounded(manifest)) for manifest in self.objects]
         return [task.result() for task in tasks]
 

@@ -13,6 +13,7 @@ from fleetloop.cli.errors import CliError, UsageError
 from fleetloop.cli.push_artifact import REVISION, SOURCE
 from fleetloop.cli.registry_access import InsecureFlag, LoginFlags, bare, registry_for, retried
 from fleetloop.cli.table import table
+from fleetloop.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from fleetloop.oci import Registry, Repository
@@ -102,6 +103,6 @@ async def _rows(registry: "Registry", repository: "Repository", tags: Sequence[s
         said = manifest.annotations
         return str(reference), manifest.digest, said.get(SOURCE, ""), said.get(REVISION, "")
 
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         tasks = [group.create_task(row(tag)) for tag in tags]
     return [task.result() for task in tasks]

@@ -1,6 +1,5 @@
 """`logs`: the controllers' log lines, filtered by the object they are about."""
 
-import asyncio
 import math
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from fleetloop.cli.goflags import DURATION, choice, quoted
 from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.kstatus import condition
 from fleetloop.kube.objects import Manifest
+from fleetloop.task_group import TaskGroup
 
 if TYPE_CHECKING:
     from fleetloop.kube import Kube
@@ -60,7 +60,7 @@ class Logs(Command):
             if not pods:
                 raise CliError(f"no Flux pods found in namespace {quoted(self.flux_namespace)}")
             if self.follow:
-                async with asyncio.TaskGroup() as group:
+                async with TaskGroup() as group:
                     reading = [group.create_task(self._print(cx, kube, pod, namespace)) for pod in pods]
                 complete = all(task.result() for task in reading)
             else:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from fleetloop.engine.errors import AnswerRefused, EngineError, EngineGone, EngineGoneMeanwhile, EngineKilled, EngineTimeout
+from fleetloop.task_group import TaskGroup
 
 MAX_FRAME = 256 << 20  # bytes; internal/rpc/frame.go holds the same number
 EXIT_MEMORY = 70  # internal/worker/worker.go
@@ -152,7 +153,7 @@ class Engine:
     async def run(self) -> None:
         """Reads until the process ended; then every open call has failed with EngineGone. Cancelling it kills."""
         try:
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 tasks.create_task(self._read_replies())
                 tasks.create_task(self._read_complaints())
             with contextlib.suppress(TimeoutError):

@@ -14,6 +14,7 @@ from fleetloop.engine.client import Answer, Engine
 from fleetloop.engine.errors import EngineGone, EngineGoneMeanwhile, EngineKilled, EngineTimeout
 from fleetloop.engine.programs import EngineSettings, Family, command_of, environment_of
 from fleetloop.engine.shares import Shares
+from fleetloop.task_group import TaskGroup
 
 # Seconds before a call is tried again whose own process was killed. Not for ever: the kernel kills for want of memory too.
 PAUSES_WHEN_KILLED = (0.1, 0.5, 2.0)
@@ -29,7 +30,7 @@ class Engines:
 
     def __init__(self, settings: EngineSettings | None = None) -> None:
         self._settings = settings or EngineSettings()
-        self._tasks = asyncio.TaskGroup()
+        self._tasks = TaskGroup()
         self._running: dict[Family, Engine] = {}
         self._starting = {family: asyncio.Lock() for family in Family}
         self._idle: dict[Family, asyncio.TimerHandle] = {}

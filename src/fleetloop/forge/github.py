@@ -4,7 +4,6 @@ The rights of a token are found without writing: a request that cannot be valid 
 is allowed to make it, and with 403 (or 404, where GitHub hides things) when it is not.
 """
 
-import asyncio
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +33,7 @@ from fleetloop.forge.forge import (
 )
 from fleetloop.forge.hosts import domain_of
 from fleetloop.forge.http import Answer, Http
+from fleetloop.task_group import TaskGroup
 
 PERMISSIONS = ("pull", "triage", "push", "maintain", "admin")  # lowest first: what a team can be given
 DEFAULT_PERMISSION = "maintain"
@@ -208,7 +208,7 @@ def _team_path(repository: Repository, team: str) -> str:
 
 async def _together(calls: list[Any]) -> list[bool]:
     try:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             tasks = [group.create_task(call) for call in calls]
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -18,6 +18,7 @@ from typing import IO
 from fleetloop.git.address import PROTOCOLS, GitUrl
 from fleetloop.git.credentials import ANONYMOUS, OPENSSH_CHOICE, Access, Credentials, SshAlgorithms, access_of
 from fleetloop.git.errors import GitError, GitTimeout, RepositoryTooLarge
+from fleetloop.task_group import TaskGroup
 
 _INHERITED = frozenset({"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"})
 _PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
@@ -87,7 +88,7 @@ class Session:
         process = await self._start(arguments, cwd or self.home, stdin)
         try:
             _limit_files(process.pid, self.git.max_pack_bytes)
-            async with asyncio.TaskGroup() as tasks:
+            async with TaskGroup() as tasks:
                 out = tasks.create_task(_read(process.stdout, self.git.max_output_bytes))
                 err = tasks.create_task(_read_start(process.stderr, _STDERR_BYTES))
             status = await process.wait()

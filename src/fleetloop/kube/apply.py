@@ -3,7 +3,6 @@
 What a dry run finds is in `plan`. Flux: source-kustomize.md 8.7 (SK26).
 """
 
-import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -16,6 +15,7 @@ from fleetloop.kube.objects import Manifest, ref_of, version_of
 from fleetloop.kube.plan import Planned, Refusals, look_ahead, plan_stage
 from fleetloop.kube.refusals import Refusal, refused
 from fleetloop.kube.stages import is_defining, stages_of
+from fleetloop.task_group import TaskGroup
 
 __all__ = ["ApplyFailed", "ApplySettings", "AsItWas", "Change", "ChangeSet", "StageReady", "apply_in_stages", "until_current"]
 STAGE_TIMEOUT = 60.0
@@ -69,7 +69,7 @@ async def _carry_out_all(kube: Kube, items: Sequence[Planned], settings: ApplySe
             if ends:
                 return
 
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         for _ in range(min(settings.concurrency, len(items))):
             group.create_task(works())
     refusals = [error for error in ends if isinstance(error, Refusal)]

@@ -7,6 +7,7 @@ from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, KindUnknown
 from fleetloop.kube.kstatus import health_of
 from fleetloop.kube.objects import Manifest, ref_of
+from fleetloop.task_group import TaskGroup
 
 DISCOVERY_POLL = 0.1
 StageReady = Callable[[Kube, Sequence[Manifest], float], Awaitable[None]]
@@ -15,7 +16,7 @@ StageReady = Callable[[Kube, Sequence[Manifest], float], Awaitable[None]]
 async def until_current(kube: Kube, objects: Sequence[Manifest], timeout: float) -> None:
     """Waits on one watch an object until each is Current. Raises TimeoutError, ApiError, Unreachable."""
     try:
-        async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(timeout), TaskGroup() as group:
             for manifest in objects:
                 group.create_task(_current(kube, manifest))
     except ExceptionGroup as errors:

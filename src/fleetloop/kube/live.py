@@ -12,6 +12,7 @@ from fleetloop.kube.cache import Cache
 from fleetloop.kube.client import Kube
 from fleetloop.kube.live_object import LiveObject, Reading
 from fleetloop.kube.objects import Manifest, ObjectRef
+from fleetloop.task_group import TaskGroup
 
 __all__ = ["Disturbed", "LiveObject", "LiveObjects", "Reading", "Seen"]
 
@@ -33,11 +34,11 @@ class LiveObjects:
         self._reading = reading
         self._whole: set[tuple[str, str]] = set()  # kinds whose content is kept
         self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._group: asyncio.TaskGroup | None = None
+        self._group: TaskGroup | None = None
 
     async def run(self) -> None:
         """Watches until cancelled."""
-        async with asyncio.TaskGroup() as self._group:
+        async with TaskGroup() as self._group:
             for key, cache in self._caches.items():
                 self._start(key, cache)
             await asyncio.get_running_loop().create_future()

@@ -13,6 +13,7 @@ from fleetloop.kube.errors import ApiError, Forbidden, NotFound, Unreachable
 from fleetloop.kube.live import Disturbed, LiveObject, LiveObjects, Reading, Seen
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.kube.pointers import Pointer
+from fleetloop.task_group import TaskGroup
 
 Kind = tuple[str, str]  # api_version, kind
 POLL = 5.0  # seconds
@@ -37,11 +38,11 @@ class LiveWithinRights:
         self._awaited: dict[ObjectRef, float] = {}  # until when
         self._read: dict[ObjectRef, LiveObject | None] = {}
         self._has_polls = asyncio.Event()
-        self._group: asyncio.TaskGroup | None = None
+        self._group: TaskGroup | None = None
 
     async def run(self) -> None:
         """Watches until cancelled."""
-        async with asyncio.TaskGroup() as self._group:
+        async with TaskGroup() as self._group:
             self._group.create_task(self._wide.run())
             for live in self._narrow.values():
                 self._group.create_task(live.run())
@@ -151,7 +152,7 @@ class LiveWithinRights:
             if not refs:
                 self._has_polls.clear()
                 continue
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 for ref in refs:
                     group.create_task(self._read_once(ref, slots))
             await asyncio.sleep(POLL)  # the server tells this identity nothing by itself

@@ -22,6 +22,7 @@ from fleetloop.kube.recreate import is_asked_for, may_help, recreate_room
 from fleetloop.kube.refusals import Refusal, refused
 from fleetloop.kube.switches import is_ignored, says
 from fleetloop.kube.unknown_fields import without_unknown_fields
+from fleetloop.task_group import TaskGroup
 
 CLOCK_STEP = datetime.timedelta(seconds=2)
 TRIES = 5  # dry runs of one object: as it is, after a conflict, without unknown fields, after its deletion, one for bad luck
@@ -85,7 +86,7 @@ async def _each(objects: Sequence[Manifest], work: Callable[[Manifest], Awaitabl
             if number % TURN == 0:
                 await asyncio.sleep(0)
 
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         for _ in range(min(concurrency, len(objects))):
             group.create_task(works())
     if unreachable:

@@ -1,9 +1,10 @@
 """Runs one thing beside another and ends it with the other: the shape of every start and stop here."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
+
+from fleetloop.task_group import TaskGroup
 
 
 @contextlib.asynccontextmanager
@@ -12,7 +13,7 @@ async def alongside(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]
     coroutine fails, the body is cancelled and the failure raised. A single failure is raised as it is, not as a group.
     """
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             task = tasks.create_task(coroutine)
             yield
             task.cancel()

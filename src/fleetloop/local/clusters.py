@@ -15,6 +15,7 @@ from fleetloop.local.control_plane import NotReady
 from fleetloop.local.network import NoFreeNetwork
 from fleetloop.local.programs import ProgramMissing
 from fleetloop.local.state import StateFolder
+from fleetloop.task_group import TaskGroup
 
 StartFailed = (ServerDied, NotReady, NoFreeNetwork, ProgramMissing, ApiError, Unreachable, OSError)
 
@@ -29,7 +30,7 @@ class Clusters:
 
     @contextlib.asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as self._tasks:
+        async with TaskGroup() as self._tasks:
             self._stop = asyncio.Event()
             yield
             self._stop.set()

@@ -4,7 +4,6 @@ GET  /status                  what `fleetloop local status -o json` prints
 POST /clusters {"names": []}  lines of JSON: {"cluster": …, "event": "starting" | "ready"} or {…, "error": …}
 """
 
-import asyncio
 import contextlib
 import json
 import os
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from fleetloop.local.clusters import StartFailed
 from fleetloop.local.state import BadClusterName
+from fleetloop.task_group import TaskGroup
 
 SOCKET = "supervisor.sock"
 HOST = "http://supervisor"
@@ -70,7 +70,7 @@ class ControlServer:
         names = (await request.json())["names"]
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             tasks.create_task(_reported(response, SERVICES, self._services()))
             for name in names:
                 await _say(response, cluster=name, event="starting")

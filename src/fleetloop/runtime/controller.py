@@ -4,7 +4,6 @@ Level-based: a pass derives everything from state. A worker is held while work i
 Flux: helm-notification-image.md 1.4.
 """
 
-import asyncio
 import copy
 import datetime
 import time
@@ -33,6 +32,7 @@ from fleetloop.runtime.outcome import BadSpec, Done, Failure, Outcome, PassEnd, 
 from fleetloop.runtime.queue import WorkQueue
 from fleetloop.runtime.slots import Slot, Slots
 from fleetloop.runtime.status import ref_of_object, save_status
+from fleetloop.task_group import TaskGroup
 
 EVENT_LIFETIME = 3300.0  # seconds: the API server forgets an event after an hour
 SHORT_WAIT = 2.0  # seconds; most waits end before anybody could have read of them
@@ -144,7 +144,7 @@ class Controller(Generic[T]):
     async def run(self, after: Iterable[Cache[Any]] = ()) -> None:
         """Until cancelled. `after`: kinds that the passes read; none begins before they were listed, or what is only not seen yet
         would be told as not found."""
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             group.create_task(self.cache.run())
             for cache in after:
                 await cache.synced.wait()

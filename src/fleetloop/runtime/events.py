@@ -22,6 +22,7 @@ from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Severity
 from fleetloop.runtime.wording import shortened
+from fleetloop.task_group import TaskGroup
 
 LONGEST_EVENT_MESSAGE = 1024  # of a core Event's note
 USER_PREFIX = "event.toolkit.fluxcd.io/"
@@ -70,7 +71,7 @@ class Recorder:
             logger().error("event dropped, too many are waiting", name=obj.name, namespace=obj.namespace, reason=fact.reason)
 
     async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for lane in self._lanes:
                 group.create_task(self._serve(lane))
 

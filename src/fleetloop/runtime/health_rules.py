@@ -16,6 +16,7 @@ from fleetloop.kube.kstatus import Health, Status
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import ObjectRef, group_of
 from fleetloop.runtime.outcome import Failure, HealthRules, Retry, Target
+from fleetloop.task_group import TaskGroup
 
 KEPT = 10_000  # verdicts
 LANES = 4  # evaluations at a time
@@ -79,7 +80,7 @@ class RuleJudge:
 
     async def run(self) -> None:
         """Evaluates until cancelled."""
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for _ in range(LANES):
                 group.create_task(self._work())
 

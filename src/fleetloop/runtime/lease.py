@@ -16,6 +16,7 @@ from fleetloop.kube.errors import AlreadyExists, ApiError, Conflict, NotFound, U
 from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.log import logger
+from fleetloop.task_group import TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class LeaderLease:
         self._leads = True
         logger().info(f"successfully acquired lease {self._ref.namespace}/{self._ref.name}")
         try:
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 renewal = group.create_task(self._renew(acquired))
                 yield
                 renewal.cancel()

@@ -26,6 +26,7 @@ from fleetloop.runtime.probes import metrics_app, probe_app, serving
 from fleetloop.runtime.scratch import scratch_folder
 from fleetloop.runtime.service_map import http_session
 from fleetloop.runtime.settings import CommonSettings, Place
+from fleetloop.task_group import TaskGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def _request_trace(metrics: Metrics) -> aiohttp.TraceConfig:
 
 
 async def _run(tools: Tools, body: Body) -> None:
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         sending = group.create_task(tools.recorder.run())
         await body(tools)
         await tools.recorder.flush()

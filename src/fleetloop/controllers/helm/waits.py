@@ -23,6 +23,7 @@ from fleetloop.kube.objects import Manifest, ObjectRef, version_of
 from fleetloop.runtime.health_rules import rules_for
 from fleetloop.runtime.health_waits import FAILURES_COUNT_AFTER
 from fleetloop.runtime.outcome import Target
+from fleetloop.task_group import TaskGroup
 
 Judge = Callable[[Target], Health]
 PAUSE = 1.0  # seconds before a watch that broke is opened again
@@ -165,7 +166,7 @@ async def _all(kube: Kube, refs: Sequence[ObjectRef], reached: Callable[[Manifes
     """Hooks come one at a time and deletions end: each object is watched by itself, as the release's own identity; or read again
     and again, where that may not watch."""
     try:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for ref in refs:
                 group.create_task(_until(kube, ref, reached))
     except ExceptionGroup as errors:

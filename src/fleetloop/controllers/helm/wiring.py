@@ -51,6 +51,7 @@ from fleetloop.storage.reader import (
     ReaderSettings,
     keep_file,
 )
+from fleetloop.task_group import TaskGroup
 
 KIND = kind_named("HelmRelease")
 LARGEST_CHART = 100 << 20  # bytes
@@ -60,7 +61,7 @@ IN_FLIGHT = 2048  # actions that wait for the world count too
 async def run(tools: Tools, settings: HelmSettings) -> None:
     """The whole controller."""
     with tempfile.TemporaryDirectory(prefix="charts-") as folder:
-        async with Engines(EngineSettings(in_flight=IN_FLIGHT)) as engines, asyncio.TaskGroup() as group:
+        async with Engines(EngineSettings(in_flight=IN_FLIGHT)) as engines, TaskGroup() as group:
             wired = Wiring(tools, settings, engines, Path(folder))
             for job in wired.jobs():
                 group.create_task(job)

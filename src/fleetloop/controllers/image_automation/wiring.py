@@ -1,6 +1,5 @@
 """Binds image-automation-controller: a policy that selects another image wakes its namespace's automations."""
 
-import asyncio
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
@@ -20,13 +19,14 @@ from fleetloop.engine import EngineError, EngineGone, EngineMissing, Engines, En
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.process import Tools, loop_settings
+from fleetloop.task_group import TaskGroup
 
 _ENGINE_TIMEOUT = 10.0  # seconds
 
 
 async def run(tools: Tools, settings: AutomationSettings) -> None:
     """The whole controller."""
-    async with Engines() as engines, asyncio.TaskGroup() as group:
+    async with Engines() as engines, TaskGroup() as group:
         wiring = Wiring(tools, settings, engines)
         for job in (wiring.policies, wiring.sources, wiring.automations):
             group.create_task(job.run())

@@ -1,6 +1,5 @@
 """Binds image-reflector-controller: a scan that found something new wakes its repository's policies. Runs until cancelled."""
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,13 +18,14 @@ from fleetloop.engine import EngineError, EngineGone, Engines, Family
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Controller
 from fleetloop.runtime.process import Tools, loop_settings
+from fleetloop.task_group import TaskGroup
 
 _SELECT_TIMEOUT = 10.0  # seconds
 
 
 async def run(tools: Tools, settings: ReflectorSettings) -> None:
     """The whole controller."""
-    async with Engines() as engines, asyncio.TaskGroup() as group:
+    async with Engines() as engines, TaskGroup() as group:
         controllers = _controllers(tools, settings, engines)
         caches = [controller.cache for controller in controllers]
         for controller in controllers:

@@ -59,6 +59,7 @@ from fleetloop.storage.reader import (
     ArtifactUnreachable,
 )
 from fleetloop.storage.tarball import UnsafeArchive
+from fleetloop.task_group import TaskGroup
 
 STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize-controller; the object's own status is not
 
@@ -66,7 +67,7 @@ STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize
 async def run(tools: Tools, settings: KustomizeSettings) -> None:
     """The whole controller."""
     with tempfile.TemporaryDirectory(prefix="artifacts-") as folder:
-        async with Engines(EngineSettings(environment=settings.environment)) as engines, asyncio.TaskGroup() as group:
+        async with Engines(EngineSettings(environment=settings.environment)) as engines, TaskGroup() as group:
             wired = Wiring(tools, settings, engines, Path(folder))
             for job in wired.jobs():
                 group.create_task(job)

@@ -3,9 +3,10 @@
 A provider that is away holds up its own lanes alone, each with one delivery in flight.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
+
+from fleetloop.task_group import TaskGroup
 
 Job = Callable[[], Awaitable[None]]  # raises nothing
 
@@ -13,7 +14,7 @@ Job = Callable[[], Awaitable[None]]  # raises nothing
 class Lanes:
     """`group` is whose tasks the lanes are; a lane that is empty ends."""
 
-    def __init__(self, group: asyncio.TaskGroup) -> None:
+    def __init__(self, group: TaskGroup) -> None:
         self._group = group
         self._lanes: dict[Hashable, deque[Job]] = {}
 

@@ -41,6 +41,7 @@ from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.probes import serving
 from fleetloop.runtime.process import Tools, loop_settings
+from fleetloop.task_group import TaskGroup
 
 _T = TypeVar("_T", Alert, Provider, Receiver)
 _FOLDER_PAUSE = 1.0  # seconds
@@ -51,7 +52,7 @@ async def run(tools: Tools, settings: NotificationSettings) -> None:
     journal = Journal(settings.queue_path, settings.rate_limit_interval)
     await _open(journal)
     try:
-        async with Engines() as engines, Http.open(tools.place.service_map) as http, asyncio.TaskGroup() as group:
+        async with Engines() as engines, Http.open(tools.place.service_map) as http, TaskGroup() as group:
             cel, finalizers = Cel(engines), LegacyFinalizers(tools.kube)
             group.create_task(_serve_events(tools, settings, cel, http, journal, finalizers))
             group.create_task(_serve_webhooks(tools, settings, cel, http))
@@ -89,7 +90,7 @@ async def _lead(tools: Tools, settings: NotificationSettings, cel: Cel, finalize
     def disturbed(what: str, error: Exception) -> None:
         logger().info("watch interrupted, opening it again", kind=what, error=str(error) or type(error).__name__)
 
-    async with tools.leading(), asyncio.TaskGroup() as group:
+    async with tools.leading(), TaskGroup() as group:
         group.create_task(finalizers.run())
         group.create_task(receivers.run())
         if not settings.common.gates["DisableConfigWatchers"]:
@@ -111,7 +112,7 @@ async def _serve_events(
         events.put_nowait(kept)
     intake = Intake(journal, recent, events.put_nowait, time.time)
     metrics = measured(tools.metrics.registry, "gotk_event", "/", whole_path=settings.export_http_path_metrics)
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         dispatcher = Dispatcher(
             kube=tools.kube,
             recorder=tools.recorder,

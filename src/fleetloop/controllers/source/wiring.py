@@ -38,6 +38,7 @@ from fleetloop.runtime.controller import Controller, Reconciler
 from fleetloop.runtime.process import Tools, loop_settings
 from fleetloop.storage.server import artifact_server
 from fleetloop.storage.store import ArtifactStore
+from fleetloop.task_group import TaskGroup
 
 T = TypeVar("T", bound=Object)
 Changed = Callable[[Object | None, Object | None], None]
@@ -51,7 +52,7 @@ async def run(tools: Tools, settings: SourceSettings) -> None:
     temp = await asyncio.to_thread(_fresh_temp, store.root)
     host, port = settings.serve_at
     engine_settings = EngineSettings(environment=settings.environment)
-    async with artifact_server(store.root, host, port), Engines(engine_settings) as engines, asyncio.TaskGroup() as group:
+    async with artifact_server(store.root, host, port), Engines(engine_settings) as engines, TaskGroup() as group:
         storage = Storage(store, settings.advertised, Retention(settings.retention_ttl, settings.retention_records))
         parts = _parts(tools, settings, storage, engines, temp)
         group.create_task(parts.indexes.purge_every(settings.helm_cache_purge_interval))

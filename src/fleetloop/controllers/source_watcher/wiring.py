@@ -1,6 +1,5 @@
 """Binds source-watcher: a source with another artifact wakes the generators that use it. Runs until cancelled."""
 
-import asyncio
 import dataclasses
 import tempfile
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from fleetloop.runtime.process import Tools, loop_settings
 from fleetloop.storage.reader import ArtifactReader
 from fleetloop.storage.server import artifact_server
 from fleetloop.storage.store import ArtifactStore
+from fleetloop.task_group import TaskGroup
 
 SOURCE_KINDS = ("Bucket", "GitRepository", "OCIRepository", "HelmChart", "ExternalArtifact")
 FINALIZER = "source.extensions.fluxcd.io/finalizer"
@@ -31,7 +31,7 @@ async def run(tools: Tools, settings: WatcherSettings) -> None:
     store = ArtifactStore(settings.storage_path, settings.digest_algorithm)
     host, port = settings.serve_at
     with tempfile.TemporaryDirectory(prefix="artifacts-") as folder:
-        async with artifact_server(store.root, host, port), asyncio.TaskGroup() as group:
+        async with artifact_server(store.root, host, port), TaskGroup() as group:
             wired = _Wiring(tools, settings, store, Path(folder))
             group.create_task(wired.controller.run(after=wired.sources.values()))
             for cache in wired.sources.values():

@@ -1,6 +1,5 @@
 """What the demo shows, act by act. Everything is done as a team would do it: by commits, merges, and one hand that slips."""
 
-import asyncio
 import os
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from fleetloop.local.demo.place import CLUSTERS, Place, bring_up, shown
 from fleetloop.local.demo.releases import change_a_value, fail_and_recover
 from fleetloop.local.demo.updates import publish_and_follow
 from fleetloop.local.demo.watching import Say, ready_of, until_fetched, until_object, until_ready
+from fleetloop.task_group import TaskGroup
 
 BOOTSTRAP_TIMEOUT = 300.0
 READY_TIMEOUT = 300.0
@@ -49,7 +49,7 @@ async def tell(folder: Path, say: Say, title: "Title") -> Place:
 
     title("Everything follows from Git")
     async with place.cluster("staging") as staging, place.cluster("production") as production:
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for name, kube in (("staging", staging), ("production", production)):
                 group.create_task(until_ready(name, kube, say, READY_TIMEOUT))
         title("The forge calls both clusters at each push")

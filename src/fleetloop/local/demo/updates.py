@@ -16,6 +16,7 @@ from fleetloop.local.demo.organisation import ORGANISATION, WRITTEN, Organisatio
 from fleetloop.local.demo.place import DemoFailed
 from fleetloop.local.demo.watching import Say, is_ready, ready_of, until_object
 from fleetloop.local.forge import ForgeAdmin
+from fleetloop.task_group import TaskGroup
 
 ACT_TIMEOUT = 120.0
 FORGE_POLL = 0.2  # seconds; a forge tells nobody of a new status
@@ -42,7 +43,7 @@ async def publish_and_follow(organisation: Organisation, staging: Kube, producti
     tell = Clock(say, time.monotonic())
     await _publish(organisation, staging)
     tell(f"CI pushed charts/catalog:{NEW_CHART} and catalog:{NEW_IMAGE}, and called staging's webhook")
-    async with asyncio.TaskGroup() as group:
+    async with TaskGroup() as group:
         for name, tag in (("catalog-chart", NEW_CHART), ("catalog", NEW_IMAGE)):
             group.create_task(_until_selected(staging, name, tag))
     tell(f"staging: ImagePolicies select {NEW_CHART} and {NEW_IMAGE}")

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from fleetloop.api.kinds import kind_named
 from fleetloop.kube import Kube, Manifest, ObjectRef
 from fleetloop.local.demo.place import DemoFailed
+from fleetloop.task_group import TaskGroup
 
 KINDS = ("GitRepository", "OCIRepository", "HelmChart", "HelmRelease", "Receiver", "Kustomization")
 APPS_SOURCE = ObjectRef("source.toolkit.fluxcd.io/v1", "GitRepository", "apps", "apps")
@@ -93,7 +94,7 @@ async def _watched(kube: Kube, tell: Callable[[Manifest], None], done: asyncio.E
                     tell(event.object)
 
     try:
-        async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(timeout), TaskGroup() as group:
             watches = [group.create_task(follow(name)) for name in KINDS]
             await done.wait()
             for watch in watches:

@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
+from fleetloop.task_group import TaskGroup
+
 from . import payloads
 from .api import hooks
 from .forge import Forge, RefChange
@@ -106,7 +108,7 @@ async def delivering(forge: Forge, ca_file: Path) -> AsyncIterator[None]:
     """Tell webhooks what happens, until left. The forge's own authority is trusted besides the system's."""
     context = await asyncio.to_thread(_trust, ca_file)
     connector = aiohttp.TCPConnector(ssl=context)
-    async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session, asyncio.TaskGroup() as tasks:
+    async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session, TaskGroup() as tasks:
         deliveries = Deliveries(forge, session)
         forge.listener = deliveries
         sending = tasks.create_task(deliveries.send_all())

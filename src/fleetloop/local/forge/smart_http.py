@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 
+from fleetloop.task_group import TaskGroup
+
 from .access import Caller, Verdict, judge, need
 from .api.call import CALLER, FORGE, secret_of
 from .bare_git import clean_environment, stop_group
@@ -139,7 +141,7 @@ def receive_settings(repository: Repository) -> dict[str, str]:
 
 
 async def _run_backend(request: web.Request, environment: dict[str, str]) -> web.StreamResponse:
-    async with _backend(environment) as process, asyncio.TaskGroup() as tasks:
+    async with _backend(environment) as process, TaskGroup() as tasks:
         assert process.stdin and process.stdout
         feeding = tasks.create_task(_feed(request, process.stdin))
         response = _response_of(await _headers(process.stdout))

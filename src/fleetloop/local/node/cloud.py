@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from fleetloop.kube import AlreadyExists, ApiError, Kube, Manifest, NotFound, ObjectRef, Unreachable, labels_of, ref_of
+from fleetloop.task_group import TaskGroup
 
 CLAIM_LABEL = "local.fleetloop.dev/claim"
 
@@ -23,7 +24,7 @@ def claim_folder(claims: Path, namespace: str, name: str) -> Path:
 class Cloud:
     """Listens to claims, volumes and services. `tasks` is where its requests live."""
 
-    def __init__(self, kube: Kube, tasks: asyncio.TaskGroup, claims: Path, address: str) -> None:
+    def __init__(self, kube: Kube, tasks: TaskGroup, claims: Path, address: str) -> None:
         self._kube = kube
         self._tasks = tasks
         self._claims = claims

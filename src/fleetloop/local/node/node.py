@@ -19,6 +19,7 @@ from fleetloop.local.node.pods import Pods, remove_strangers
 from fleetloop.local.node.registration import facts_of_this_machine, keep_alive, register
 from fleetloop.local.node.service_map import ServiceMap
 from fleetloop.local.state import ClusterFolder
+from fleetloop.task_group import TaskGroup
 
 FIELD_MANAGER = "fleetloop-node"
 Ear = Callable[[Manifest | None, Manifest | None], None]
@@ -43,7 +44,7 @@ class VirtualNode:
     async def run(self) -> None:
         async with Kube(self._keys.connection, field_manager=FIELD_MANAGER, user_agent=FIELD_MANAGER) as kube:
             node = self._context(kube)
-            async with asyncio.TaskGroup() as lives:
+            async with TaskGroup() as lives:
                 self.pods = Pods(node, lives)
                 kubelet = Kubelet(self.pods, node.clock)
                 async with kubelet.serving(node.address, self._keys.kubelet, self._folder.pki, self._keys.authority):

@@ -8,6 +8,7 @@ import structlog
 from fleetloop.kube import ApiError, Manifest, Unreachable, ref_of
 from fleetloop.local.node.context import NodeContext
 from fleetloop.local.node.pod_life import PodLife
+from fleetloop.task_group import TaskGroup
 
 RETRY_PAUSE = 1.0
 
@@ -15,7 +16,7 @@ RETRY_PAUSE = 1.0
 class Pods:
     """`changed` hears every change of a pod; `tasks` is where pods live."""
 
-    def __init__(self, node: NodeContext, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, node: NodeContext, tasks: TaskGroup) -> None:
         self._node = node
         self._tasks = tasks
         self._lives: dict[str, PodLife] = {}

@@ -17,6 +17,7 @@ from fleetloop.local.child import stop
 from fleetloop.local.node.log_file import LogWriter
 from fleetloop.local.node.pod_status import ContainerStatus, Running, State, Terminated
 from fleetloop.local.node.probes import EAGER_PERIOD, Probe, verdicts
+from fleetloop.task_group import TaskGroup
 
 UNHEALTHY = 137  # what a kubelet reports for a container it had to kill
 
@@ -52,7 +53,7 @@ class ContainerRun:
         self.pid = process.pid
         self._set(Running(began), ready=False, started=False)
         assert process.stdout is not None  # asked for in _spawn
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             tasks.create_task(log.copy_from(process.stdout))
             try:
                 async with aiohttp.ClientSession() as session, alongside(self._watch_health(process, session)):
@@ -83,7 +84,7 @@ class ContainerRun:
             await self._end_unhealthy("startup", process)
             return
         self._status.started = True
-        async with asyncio.TaskGroup() as tasks:
+        async with TaskGroup() as tasks:
             tasks.create_task(self._watch_readiness(session))
             tasks.create_task(self._watch_liveness(process, session))
 
