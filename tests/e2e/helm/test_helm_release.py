@@ -1,5 +1,7 @@
 """helm-controller as a process against a real API server: installs, upgrades, tests, remedies, heals, removes."""
 
+import hashlib
+
 import pytest
 
 from fleetloop.kube import ObjectRef
@@ -76,6 +78,27 @@ async def test_values_from_config_maps_and_secrets(space: Space) -> None:
     live = await space.failed("ValuesError")
     expected = f"could not resolve Secret chart values reference '{space.name}/none' with key 'values.yaml': "
     assert condition(live, "Ready")["message"].startswith(expected)
+
+
+async def test_values_at_target_paths(space: Space) -> None:
+    """HN4: inline values count again after a value at a target path, which wins only within a map that both share.
+    HN5: the digest is that of the merged values' YAML, keys in order and whole numbers without a point."""
+    settings = CONFIG_MAP.replace("{{ .Values.greeting | quote }}", "{{ .Values.greeting }}-{{ .Values.a.b }}")
+    assert settings != CONFIG_MAP
+    await space.publish(chart(templates={"settings.yaml": settings}))
+    await space.kube.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "v", "namespace": space.name}, "data": {"v": "target"}}
+    )
+    nested, top = [{"kind": "ConfigMap", "name": "v", "valuesKey": "v", "targetPath": path} for path in ("a.b", "greeting")]
+    values = {"replicas": 2.0, "greeting": "inline", "a": {"b": "inline"}}
+    await space.install(valuesFrom=[nested], values=values)
+    live = await space.ready(version=1)
+    assert (await space.kube.get(space.config_map()))["data"] == {"greeting": "inline-target"}
+    merged = "a:\n  b: target\ngreeting: inline\nreplicas: 2\n"
+    assert live["status"]["lastAttemptedConfigDigest"] == f"sha256:{hashlib.sha256(merged.encode()).hexdigest()}"
+    await space.install(valuesFrom=[top, nested], values=values)
+    await space.ready(version=2)
+    assert (await space.kube.get(space.config_map()))["data"] == {"greeting": "inline-inline"}
 
 
 async def test_a_failed_install_without_retries_is_terminal_hn6(space: Space) -> None:

@@ -42,6 +42,7 @@ async def test_hn8_retry_on_failure_hands_over_to_the_strategy_of_upgrades(space
 
 
 async def test_hn9_force_and_reset_count_only_together_with_a_request(space: Space) -> None:
+    """HN9: alone, neither annotation does anything."""
     await space.publish(chart())
     await space.install()
     await space.ready(version=1)

@@ -58,6 +58,7 @@ async def test_a_policy_s_image_becomes_a_commit_on_main(tenant: Tenant) -> None
 
 
 async def test_hn19_an_existing_push_branch_is_built_upon_and_overwritten_only_where_it_was(tenant: Tenant) -> None:
+    """HN19: commits of others there stay, and a branch that moved meanwhile is not overwritten."""
     await tenant.push({"app.yaml": deployment(tenant)})
     policy = await tenant.policy("app", "example.com/app:1.0.1")
     automation = await tenant.automation(git={"push": {"branch": "updates"}})

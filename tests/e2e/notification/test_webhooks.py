@@ -167,7 +167,7 @@ async def test_verification_of_every_type(served: World) -> None:
 
 
 async def test_hn15_the_path_and_its_match(served: World) -> None:
-    """Of token, name and namespace as they are, a line break too; found by the whole URI alone."""
+    """HN15: of token, name and namespace as they are, a line break too; found by the whole URI alone."""
     await served.secret("line", token=TOKEN + "\n")
     path = await hooked(served, "hook", "generic", secretRef={"name": "line"})
     assert path == "/hook/" + hashlib.sha256(f"{TOKEN}\nhook{served.namespace}".encode()).hexdigest()
@@ -181,7 +181,7 @@ async def test_hn15_the_path_and_its_match(served: World) -> None:
 
 
 async def test_hn16_api_versions_and_wildcards(served: World) -> None:
-    """A kind that needs an apiVersion, a wildcard without labels: the others are asked nevertheless."""
+    """HN16: a kind that needs an apiVersion, a wildcard without labels: the others are asked nevertheless."""
     app, one, two = [await repository(served, name, team=team) for name, team in (("app", "x"), ("one", "a"), ("two", "a"))]
     resources: list[dict[str, Any]] = [
         {"kind": "Kustomization", "name": "app"},

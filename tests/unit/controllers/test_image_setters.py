@@ -48,6 +48,7 @@ def test_nothing_but_the_marked_bytes_changes_in_a_corpus_of_200_files() -> None
     "value", ["1.0", "1", "0x1f", "1e3", "yes", "on", "n", "null", "~", "2024-01-01", "1:20", "1_000", ".inf", "", "-"]
 )
 def test_hn20_what_yaml_1_1_would_not_read_as_a_text_is_quoted(value: str) -> None:
+    """HN20: else a reader would take it for a number, a date or a truth value."""
     found = edited('tag: old # {"$imagepolicy": "team:app:tag"}\n', ImageRef(name="x", tag=value))
     assert found.content.decode() == f'tag: "{value}" # {{"$imagepolicy": "team:app:tag"}}\n'
 
