@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bench.applications import KUSTOMIZE_API, NAMESPACE
 from bench.phases import PATIENCE, Phase, at_once, measured, timed_floor, until_quiet
-from bench.place import ControllerProcess, Place
+from bench.place import ControllerProcess, Place, served
 from bench.report import Section
 from fleetloop.api import names
 from fleetloop.kube import Manifest
@@ -111,14 +111,9 @@ async def _inbox() -> AsyncIterator[Inbox]:
     found = Inbox()
     app = web.Application()
     app.router.add_post("/", found.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    async with served(app) as address:
+        found.url = f"http://{address}/"
         yield found
-    finally:
-        await runner.cleanup()
 
 
 def _event(number: int, message: str) -> Manifest:

@@ -33,6 +33,18 @@ STORING = {names.SOURCE_CONTROLLER, names.SOURCE_WATCHER, names.IMAGE_REFLECTOR_
 PROBE_PATIENCE = 30.0
 
 
+@contextlib.asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """host:port."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
 @dataclass(slots=True)
 class ArtifactServer:
     """Serves the revisions it was given, to whoever asks."""
@@ -44,15 +56,9 @@ class ArtifactServer:
     async def running(self) -> AsyncIterator[None]:
         app = web.Application()
         app.router.add_get("/{file}", self._serve)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            self.base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with served(app) as address:
+            self.base = f"http://{address}"
             yield
-        finally:
-            await runner.cleanup()
 
     def add(self, revision: Revision) -> str:
         """The artifact's digest."""

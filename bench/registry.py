@@ -10,6 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from bench.phases import Phase, at_once
+from bench.place import served
 from fleetloop import oci
 from fleetloop.local.child import ServerProcess
 from fleetloop.local.programs import Programs
@@ -67,11 +68,5 @@ async def registry_in(folder: Path) -> AsyncIterator[LocalRegistry]:
         found = LocalRegistry("", upstream, http, oci.Registry(http))
         app = web.Application(client_max_size=1 << 28)
         app.router.add_route("*", "/{path:.*}", found.answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            found.address = f"127.0.0.1:{runner.addresses[0][1]}"
+        async with served(app) as found.address:
             yield found
-        finally:
-            await runner.cleanup()

@@ -6,9 +6,9 @@ Keys: provider, cluster, address, ca.crt, audiences (a line each), serviceAccoun
 from collections.abc import Awaitable, Callable, Mapping
 
 from fleetloop.access.credential import Credential
-from fleetloop.access.identities import GATE
 from fleetloop.access.kubeconfigs import Access, Described, digest_of, through_proxy
 from fleetloop.access.token_requests import ServiceAccount, own_account, request_token, workload_identity
+from fleetloop.api import names
 from fleetloop.api.meta import Key
 from fleetloop.auth import OWN_IDENTITY, IdentityError, Subject, TokenCache, WorkloadIdentity
 from fleetloop.auth.managed_clusters import ClusterAccess, ClusterWanted, aks_access, eks_access, gke_access
@@ -52,7 +52,7 @@ class ClusterConfigs:
         """Who fetches; None for the controller itself."""
         name = data.get("serviceAccountName") or self._rules.default_account
         if name and not self._rules.accounts:
-            raise BadConnection(f"serviceAccountName needs the feature gate {GATE}")
+            raise BadConnection(f"serviceAccountName needs the feature gate {names.WORKLOAD_IDENTITY_GATE}")
         return ServiceAccount(key.namespace, name) if name else None
 
     async def _connected(self, digest: str, fetch: Callable[[], Awaitable[ClusterAccess]], subject: Subject) -> Access:

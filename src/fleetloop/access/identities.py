@@ -6,13 +6,12 @@ Flux: source-kustomize.md 3.2, helm-notification-image.md 1.3.
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from fleetloop.api import names
 from fleetloop.auth import OWN_IDENTITY, IdentityError, WorkloadIdentity
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.kube.service_accounts import service_account_token
-
-GATE = "ObjectLevelWorkloadIdentity"
 
 
 class GateDisabled(Exception):
@@ -20,7 +19,8 @@ class GateDisabled(Exception):
 
     def __init__(self) -> None:
         super().__init__(
-            f"to use spec.serviceAccountName for provider authentication please enable the {GATE} feature gate in the controller"
+            f"to use spec.serviceAccountName for provider authentication please enable the "
+            f"{names.WORKLOAD_IDENTITY_GATE} feature gate in the controller"
         )
 
 

@@ -23,6 +23,7 @@ ARTIFACT_GENERATOR_FINALIZER = f"{SOURCE_EXTENSIONS_GROUP}/finalizer"
 REQUESTED_AT = "reconcile.fluxcd.io/requestedAt"
 FORCE_AT = "reconcile.fluxcd.io/forceAt"  # HelmRelease only
 RESET_AT = "reconcile.fluxcd.io/resetAt"  # HelmRelease only
+WORKLOAD_IDENTITY_GATE = "ObjectLevelWorkloadIdentity"  # feature gate: service accounts of objects log in to clouds
 WATCH_LABEL = "reconcile.fluxcd.io/watch"  # `Enabled` on ConfigMaps and Secrets whose change wakes their users
 
 # On what a Kustomization applied.

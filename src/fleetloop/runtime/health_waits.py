@@ -13,9 +13,7 @@ from fleetloop.kube.kstatus import Health
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.outcome import Target, Waiting
 
-FAILURES_COUNT_AFTER = (
-    3.0  # seconds. A controller tells of a new generation with the conditions of the last one before it has looked
-)
+FAILURES_COUNT_AFTER = 3.0  # seconds: a controller tells of a new generation with the last one's conditions before it has looked
 
 
 @dataclass(frozen=True, slots=True)

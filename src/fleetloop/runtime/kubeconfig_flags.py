@@ -3,10 +3,10 @@
 import argparse
 from collections.abc import Mapping
 
+from fleetloop.api import names
 from fleetloop.kube.foreign_kubeconfig import ForeignRules
 from fleetloop.runtime.settings import CommonSettings, Flags, needing_gate
 
-GATE = "ObjectLevelWorkloadIdentity"
 INHERITED = {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"}
 
 
@@ -21,7 +21,7 @@ def foreign_rules(found: argparse.Namespace, common: CommonSettings, environment
     return ForeignRules(
         commands=found.insecure_kubeconfig_exec,
         unverified=found.insecure_kubeconfig_tls,
-        accounts=common.gates[GATE],
-        default_account=needing_gate("default-kubeconfig-service-account", found, common, GATE),
+        accounts=common.gates[names.WORKLOAD_IDENTITY_GATE],
+        default_account=needing_gate("default-kubeconfig-service-account", found, common, names.WORKLOAD_IDENTITY_GATE),
         environment={name: value for name, value in environment.items() if name.upper() in INHERITED},
     )

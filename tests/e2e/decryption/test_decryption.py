@@ -17,7 +17,8 @@ from aiohttp import ClientSession
 from fleetloop.engine import Engines, Family
 from fleetloop.kube import ObjectRef
 from tests.e2e.decryption.conftest import PASSWORD, Place
-from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space, condition
+from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space
+from tests.kit.conditions import condition
 from tests.kit.controller import Controller
 from tests.kit.gpg import gpg_key
 from tests.kit.key_services.azure import CLIENT, TENANT

@@ -19,6 +19,7 @@ from fleetloop.kube import Kube, Manifest, ObjectRef, from_kubeconfig
 from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
 from fleetloop.local.state import ClusterFolder
 from tests.kit.artifacts import ArtifactServer, artifact_server
+from tests.kit.conditions import condition
 from tests.kit.controller import Controller
 
 DEADLINE = 60.0  # seconds
@@ -151,11 +152,6 @@ class Space:
         """Type, reason and message of the release's events."""
         found = await self.kube.list("v1", "Event", self.name)
         return [(e["type"], e["reason"], e["message"]) for e in found if e["involvedObject"]["kind"] == "HelmRelease"]
-
-
-def condition(manifest: Manifest, kind: str) -> dict[str, Any]:
-    conditions = (manifest.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c["type"] == kind), {})
 
 
 def is_ready(manifest: Manifest) -> bool:

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.helm.conftest import CONFIG_MAP, TEST_POD, VALUES, Space, chart, condition, snapshot
+from tests.e2e.helm.conftest import CONFIG_MAP, TEST_POD, VALUES, Space, chart, snapshot
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

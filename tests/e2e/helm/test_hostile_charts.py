@@ -7,7 +7,8 @@ import tarfile
 import pytest
 
 from fleetloop.kube import ApiError, Manifest, ObjectRef
-from tests.e2e.helm.conftest import CONFIG_MAP, HELM_API, Space, chart, condition
+from tests.e2e.helm.conftest import CONFIG_MAP, HELM_API, Space, chart
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

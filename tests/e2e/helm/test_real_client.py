@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.helm.conftest import Space, chart, condition, snapshot
+from tests.e2e.helm.conftest import Space, chart, snapshot
+from tests.kit.conditions import condition
 from tests.kit.helm_client import HelmClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")

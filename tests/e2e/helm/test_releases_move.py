@@ -3,8 +3,9 @@
 import pytest
 
 from fleetloop.kube import Manifest, ObjectRef
-from tests.e2e.helm.conftest import CONFIG_MAP, Space, chart, condition, is_ready, snapshot
+from tests.e2e.helm.conftest import CONFIG_MAP, Space, chart, is_ready, snapshot
 from tests.e2e.helm.test_helm_release import STUCK
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -11,10 +11,11 @@ import pytest_asyncio
 
 from fleetloop.kube import ObjectRef
 from fleetloop.local.network import API_PORT
-from tests.e2e.helm.conftest import CONFIG_MAP, DEPLOYMENT, Space, chart, condition, snapshot
+from tests.e2e.helm.conftest import CONFIG_MAP, DEPLOYMENT, Space, chart, snapshot
 from tests.e2e.helm.test_helm_release import STUCK
 from tests.e2e.helm.test_hostile_charts import HOOK as CLUSTER_ROLE_HOOK
 from tests.e2e.helm.test_waits_and_drift import HOOK
+from tests.kit.conditions import condition
 from tests.kit.relay import Relay, relay_to
 from tests.kit.remote import ADMIN, DEPLOYER, SECRET, Remote, by_secret, changed, running_remote, write_kubeconfig
 

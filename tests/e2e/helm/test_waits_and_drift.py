@@ -6,8 +6,9 @@ import time
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.helm.conftest import CONFIG_MAP, Space, chart, condition, snapshot
+from tests.e2e.helm.conftest import CONFIG_MAP, Space, chart, snapshot
 from tests.e2e.helm.test_helm_release import STUCK
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

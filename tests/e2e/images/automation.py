@@ -144,18 +144,5 @@ class Automation:
         return await self.until(lambda obj: obj["status"].get("lastHandledReconcileAt") == token)
 
 
-def condition(obj: Manifest, type: str = "Ready") -> dict[str, Any]:
-    """Empty when absent."""
-    return next((item for item in obj.get("status", {}).get("conditions", []) if item["type"] == type), {})
-
-
-def ready(value: str, reason: str = "") -> Callable[[Manifest], bool]:
-    def wanted(obj: Manifest) -> bool:
-        found = condition(obj)
-        return found.get("status") == value and reason in {"", found.get("reason")}
-
-    return wanted
-
-
 def pushed_to(branch: str) -> Callable[[Manifest], bool]:
     return lambda event: f"to branch '{branch}'" in event.get("message", "") and event["reason"] == "Succeeded"

@@ -83,16 +83,3 @@ async def reflector(
             yield Reflector(kube, controller, oci.Repository.parse(f"{address}/team/app"), oci.Registry(http), namespace)
         finally:
             await controller.stop()
-
-
-def ready(value: str, reason: str = "") -> Callable[[Manifest], bool]:
-    def wanted(live: Manifest) -> bool:
-        found = condition(live)
-        return found.get("status") == value and reason in {"", found.get("reason")}
-
-    return wanted
-
-
-def condition(live: Manifest) -> dict[str, Any]:
-    conditions = (live.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c["type"] == "Ready"), {})

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.images.automation import IMAGES, Automation, Tenant, condition, pushed_to, ready
+from tests.e2e.images.automation import IMAGES, Automation, Tenant, pushed_to
+from tests.kit.conditions import condition, ready
 from tests.kit.gpg import gpg_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.images.automation import DEADLINE, SOURCES, Tenant, condition, ready
+from tests.e2e.images.automation import DEADLINE, SOURCES, Tenant
+from tests.kit.conditions import condition, ready
 from tests.kit.fault_proxy import FaultProxy, fault_proxy, token_of_administrator
 from tests.kit.faults import FaultPlan
 from tests.kit.waiting import eventually

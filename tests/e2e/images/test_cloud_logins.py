@@ -13,10 +13,11 @@ import pytest
 import pytest_asyncio
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.images.reflector import Reflector, condition, ready, reflector
+from tests.e2e.images.reflector import Reflector, reflector
 from tests.kit.cloud_registries import ACR, ECR, GAR, add_exchange
 from tests.kit.clouds import CLIENT, PROVIDER, ROLE, TENANT, Clouds, running_clouds
 from tests.kit.cluster import Cluster
+from tests.kit.conditions import condition, ready
 from tests.kit.proxies import ProxyServer, http_proxy
 from tests.kit.registry import Door, cloud_door
 from tests.kit.tls import Authority

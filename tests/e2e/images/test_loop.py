@@ -8,7 +8,8 @@ import pytest
 
 from fleetloop import oci
 from fleetloop.oci.content import FLUX_CONFIG, FLUX_CONTENT, OCI_MANIFEST
-from tests.e2e.images.automation import IMAGES, Tenant, ready
+from tests.e2e.images.automation import IMAGES, Tenant
+from tests.kit.conditions import ready
 from tests.kit.controller import Controller
 from tests.kit.registry import registry
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.images.automation import Automation, Tenant, condition, ready
+from tests.e2e.images.automation import Automation, Tenant
+from tests.kit.conditions import condition, ready
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 ASKED = {"image.fleetloop.dev/pull-request": "github"}

@@ -7,8 +7,9 @@ from typing import Any
 import pytest_asyncio
 from aiohttp import web
 
-from tests.e2e.images.reflector import Reflector, condition, ready, reflector
+from tests.e2e.images.reflector import Reflector, reflector
 from tests.kit.cluster import Cluster
+from tests.kit.conditions import condition, ready
 
 
 @pytest_asyncio.fixture

@@ -17,8 +17,9 @@ from fleetloop.api.kinds import KINDS
 from fleetloop.kube import Kube, Manifest, ObjectRef, from_kubeconfig
 from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
 from fleetloop.local.state import ClusterFolder
-from tests.e2e.kustomize.conftest import ADMIN, KUSTOMIZE_API, LOCK_DOWN, SOURCE_API, condition
+from tests.e2e.kustomize.conftest import ADMIN, KUSTOMIZE_API, LOCK_DOWN, SOURCE_API
 from tests.kit.artifacts import ArtifactServer, artifact_server
+from tests.kit.conditions import condition
 from tests.kit.controller import Controller
 from tests.kit.forge import LocalForge, running_forge
 from tests.kit.workloads import until

@@ -18,7 +18,7 @@ from bench.usage import Peak, watched
 from fleetloop.kube import ObjectRef
 from tests.e2e.inputs import bombs
 from tests.e2e.inputs.conftest import Tenant, World
-from tests.e2e.kustomize.conftest import condition
+from tests.kit.conditions import condition
 from tests.kit.workloads import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")

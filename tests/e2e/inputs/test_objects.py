@@ -8,7 +8,7 @@ import pytest
 
 from fleetloop.kube import ApiError, ObjectRef
 from tests.e2e.inputs.conftest import CONFIG_MAP, Tenant, World, goes_on
-from tests.e2e.kustomize.conftest import condition
+from tests.kit.conditions import condition
 from tests.kit.workloads import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")

@@ -16,6 +16,7 @@ from fleetloop.kube import Kube, Manifest, ObjectRef, from_kubeconfig
 from fleetloop.local.cluster import ClusterSettings, EmbeddedCluster
 from fleetloop.local.state import ClusterFolder
 from tests.kit.artifacts import ArtifactServer, artifact_server
+from tests.kit.conditions import condition
 from tests.kit.controller import Controller
 from tests.kit.remote import ADMIN
 
@@ -116,11 +117,6 @@ class Space:
                 if event.type == "ADDED" and text in event.object["message"]:
                     return event.object
         raise AssertionError(text)
-
-
-def condition(manifest: Manifest, kind: str) -> dict[str, Any]:
-    conditions = (manifest.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c["type"] == kind), {})
 
 
 def is_ready(manifest: Manifest) -> bool:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.e2e.kustomize.conftest import Space, condition
+from tests.e2e.kustomize.conftest import Space
+from tests.kit.conditions import condition
 from tests.kit.sops import new_data_key, sealed_yaml
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")

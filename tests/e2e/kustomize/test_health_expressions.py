@@ -3,7 +3,8 @@
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.kustomize.conftest import Space, condition
+from tests.e2e.kustomize.conftest import Space
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from fleetloop.kube import Manifest, ObjectRef
-from tests.e2e.kustomize.conftest import DEADLINE, Space, condition
+from tests.e2e.kustomize.conftest import DEADLINE, Space
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, REQUESTED_AT, THREE, TWO
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

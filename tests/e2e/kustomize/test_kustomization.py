@@ -8,7 +8,8 @@ import pytest
 from fleetloop.engine import Engines, Family
 from fleetloop.fleet import new_age_key
 from fleetloop.kube import Manifest, ObjectRef
-from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space, condition
+from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

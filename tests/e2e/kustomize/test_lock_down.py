@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.e2e.kustomize.conftest import Space, condition
+from tests.e2e.kustomize.conftest import Space
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, TWO
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

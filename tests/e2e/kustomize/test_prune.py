@@ -9,9 +9,10 @@ import pytest
 
 from fleetloop.kube import ApiError, Kube, Manifest, ObjectRef, ref_of
 from fleetloop.kube.prune import prune
-from tests.e2e.kustomize.conftest import DEADLINE, Space, condition
+from tests.e2e.kustomize.conftest import DEADLINE, Space
 from tests.e2e.kustomize.test_handover import allow_everything
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, OTHER, REQUESTED_AT, TWO
+from tests.kit.conditions import condition
 from tests.kit.fault_proxy import fault_proxy, token_of_administrator
 from tests.kit.faults import Fault, FaultPlan, Rule
 

@@ -5,8 +5,9 @@ import base64
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.kustomize.conftest import Space, condition
+from tests.e2e.kustomize.conftest import Space
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, TWO
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -12,8 +12,9 @@ import pytest_asyncio
 from fleetloop.kube import ObjectRef
 from fleetloop.local.network import API_PORT
 from fleetloop.local.pki import Authority
-from tests.e2e.kustomize.conftest import Space, condition, is_ready
+from tests.e2e.kustomize.conftest import Space, is_ready
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, DEPLOYMENT, ONE, OTHER, STUCK, TWO
+from tests.kit.conditions import condition
 from tests.kit.relay import Relay, relay_to
 from tests.kit.remote import ADMIN, DEPLOYER, SECRET, Remote, by_secret, changed, running_remote, write_kubeconfig
 from tests.kit.waiting import eventually

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.kustomize.conftest import DEADLINE, KUSTOMIZE_API, Space, condition
+from tests.e2e.kustomize.conftest import DEADLINE, KUSTOMIZE_API, Space
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

@@ -5,8 +5,9 @@ import base64
 
 import pytest
 
-from tests.e2e.kustomize.conftest import DEADLINE, KUSTOMIZE_API, Space, condition, is_ready
+from tests.e2e.kustomize.conftest import DEADLINE, KUSTOMIZE_API, Space, is_ready
 from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, OTHER, REQUESTED_AT, STUCK, TWO
+from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 

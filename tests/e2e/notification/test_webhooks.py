@@ -14,6 +14,7 @@ import pytest
 from fleetloop.kube import ObjectRef
 from tests.e2e.notification.conftest import DEADLINE, World
 from tests.e2e.notification.issuer import Issuer, issuer
+from tests.kit.conditions import condition
 
 TOKEN = "s3cret-token"
 SOURCE = "source.toolkit.fluxcd.io/v1"
@@ -116,10 +117,6 @@ async def repository(world: World, name: str, **labels: str) -> ObjectRef:
 
 def ready(live: Any) -> bool:
     return condition(live, "Ready").get("status") == "True"
-
-
-def condition(live: Any, type: str) -> dict[str, Any]:
-    return next((c for c in (live.get("status") or {}).get("conditions") or [] if c["type"] == type), {})
 
 
 async def hooked(world: World, name: str, type: str, **spec: Any) -> str:

@@ -16,6 +16,7 @@ from fleetloop.kube.apply import until_current
 from fleetloop.storage import ArtifactReader
 from tests.kit.artifacts import ArtifactServer, artifact_server
 from tests.kit.cluster import Cluster
+from tests.kit.conditions import condition, ready
 from tests.kit.controller import Controller
 
 SOURCE_API, API = "source.toolkit.fluxcd.io/v1", "source.extensions.fluxcd.io/v1beta1"
@@ -92,19 +93,6 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterat
             yield World(kube, controller, artifacts, http, namespace)
         finally:
             await controller.stop()
-
-
-def ready(value: str, reason: str = "") -> Callable[[Manifest], bool]:
-    def wanted(live: Manifest) -> bool:
-        found = condition(live)
-        return found.get("status") == value and reason in {"", found.get("reason")}
-
-    return wanted
-
-
-def condition(live: Manifest) -> dict[str, Any]:
-    conditions = (live.get("status") or {}).get("conditions") or []
-    return next((c for c in conditions if c["type"] == "Ready"), {})
 
 
 SOURCES = [{"alias": "git", "kind": "GitRepository", "name": "git"}]

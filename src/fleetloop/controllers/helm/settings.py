@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fleetloop.api import names
 from fleetloop.controllers.helm.memory_watch import SHORTEST_INTERVAL, MemoryLimits
 from fleetloop.kube.foreign_kubeconfig import ForeignRules
 from fleetloop.runtime import kubeconfig_flags
@@ -21,7 +22,7 @@ GATES = {
     "UseHelm3Defaults": False,
     "CancelHealthCheckOnNewRevision": False,
     "DefaultToRetryOnFailure": False,
-    kubeconfig_flags.GATE: False,
+    names.WORKLOAD_IDENTITY_GATE: False,
     "DetectDrift": False,
     "CorrectDrift": False,
     "AdoptLegacyReleases": False,

@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fleetloop.access.identities import GATE
+from fleetloop.api import names
 from fleetloop.git.credentials import SshAlgorithms
-from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings, needing_gate
 
 FORCE_PUSH, SHALLOW_CLONE, ALL_BRANCHES = "GitForcePushBranch", "GitShallowClone", "GitAllBranchReferences"
 SPARSE_CHECKOUT = "GitSparseCheckout"
@@ -16,7 +16,7 @@ GATES = {
     ALL_BRANCHES: True,
     SPARSE_CHECKOUT: False,
     "CacheSecretsAndConfigMaps": False,
-    GATE: False,
+    names.WORKLOAD_IDENTITY_GATE: False,
 }
 
 
@@ -38,8 +38,7 @@ def register(flags: Flags) -> None:
 def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> AutomationSettings:
     """Raises BadFlag."""
     common = common_settings(found, GATES)
-    if common.default_service_account and not common.gates[GATE]:
-        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {GATE}=true")
+    needing_gate("default-service-account", found, common, names.WORKLOAD_IDENTITY_GATE)
     try:
         ssh = SshAlgorithms(found.ssh_kex_algos, found.ssh_hostkey_algos)
     except ValueError:

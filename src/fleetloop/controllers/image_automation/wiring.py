@@ -6,7 +6,7 @@ from typing import Any
 
 from fleetloop import git
 from fleetloop.access.git_access import GitAccess
-from fleetloop.access.identities import GATE, Identities
+from fleetloop.access.identities import Identities
 from fleetloop.api import names
 from fleetloop.api.image import ImagePolicy, ImageUpdateAutomation
 from fleetloop.api.kinds import kind_named
@@ -41,7 +41,7 @@ class Wiring:
         self.policies = Watched(tools.kube, ImagePolicy, self._selected, namespace)
         self.sources = Watched(tools.kube, GitRepository, self._respecified, namespace)
         common = settings.common
-        identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
+        identities = Identities(tools.kube, common.gates[names.WORKLOAD_IDENTITY_GATE], common.default_service_account)
         tokens = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
         reconciler = ImageUpdateAutomationReconciler(
             kube=tools.kube,

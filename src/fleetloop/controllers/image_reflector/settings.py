@@ -4,10 +4,10 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetloop.access.identities import GATE
-from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+from fleetloop.api import names
+from fleetloop.runtime.settings import CommonSettings, Flags, common_settings, needing_gate
 
-GATES = {"CacheSecretsAndConfigMaps": False, "FluxStorage": False, GATE: False}
+GATES = {"CacheSecretsAndConfigMaps": False, "FluxStorage": False, names.WORKLOAD_IDENTITY_GATE: False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,5 @@ def register(flags: Flags) -> None:
 def settings_of(found: argparse.Namespace) -> ReflectorSettings:
     """Raises BadFlag."""
     common = common_settings(found, GATES)
-    if common.default_service_account and not common.gates[GATE]:
-        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {GATE}=true")
+    needing_gate("default-service-account", found, common, names.WORKLOAD_IDENTITY_GATE)
     return ReflectorSettings(common, Path(found.storage_path), found.requeue_dependency)

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fleetloop.access.identities import GATE, Identities
+from fleetloop.access.identities import Identities
 from fleetloop.access.registry_logins import RegistryLogins
+from fleetloop.api import names
 from fleetloop.api.image import ImagePolicy, ImageRepository
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.names import IMAGE_REFLECTOR_CONTROLLER
@@ -34,7 +35,7 @@ async def run(tools: Tools, settings: ReflectorSettings) -> None:
 
 def _controllers(tools: Tools, settings: ReflectorSettings, engines: Engines) -> list[Controller[Any]]:
     common = settings.common
-    identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
+    identities = Identities(tools.kube, common.gates[names.WORKLOAD_IDENTITY_GATE], common.default_service_account)
     tokens = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
     store, access = TagStore(settings.storage_path), ImageAccess(tools.kube, RegistryLogins(identities, tokens))
     loop = loop_settings(tools, IMAGE_REFLECTOR_CONTROLLER)

@@ -12,6 +12,7 @@ import aiohttp
 import yaml
 
 from fleetloop.access.token_requests import ServiceAccount, own_account, request_token
+from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.auth import (
     OWN_IDENTITY,
@@ -36,7 +37,6 @@ from fleetloop.kube.errors import ApiError, BadConnection, ServerFailed, Unreach
 from fleetloop.kube.objects import ObjectRef, annotations_of
 from fleetloop.runtime.config_watches import Reader
 
-GATE = "ObjectLevelWorkloadIdentity"
 VAULT_CONFIG = "config.yaml"
 AZURE_SCOPES = {  # a vault's domain -> what a token is for; engine/internal/secrets/azure.go
     ".vault.azure.net": "https://vault.azure.net/.default",
@@ -51,8 +51,9 @@ AZURE_SCOPES = {  # a vault's domain -> what a token is for; engine/internal/sec
 def check_decryption(kustomization: Kustomization, settings: KustomizeSettings) -> None:
     """Raises FeatureGateDisabled for a ServiceAccount that the controller was not told to honour."""
     decryption = kustomization.spec.decryption
-    if decryption and decryption.service_account_name and not settings.gate(GATE):
-        raise FeatureGateDisabled(f"spec.decryption.serviceAccountName needs the feature gate {GATE} of the controller")
+    gate = names.WORKLOAD_IDENTITY_GATE
+    if decryption and decryption.service_account_name and not settings.gate(gate):
+        raise FeatureGateDisabled(f"spec.decryption.serviceAccountName needs the feature gate {gate} of the controller")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fleetloop.api import names
 from fleetloop.kube.foreign_kubeconfig import ForeignRules
 from fleetloop.runtime import kubeconfig_flags
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings, needing_gate
 
 INHERITED = {"PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
-IDENTITY_GATE = kubeconfig_flags.GATE
 GATES = {
     "StrictPostBuildSubstitutions": True,
     "DisableStatusPollerCache": True,
@@ -22,7 +22,7 @@ GATES = {
     "DisableConfigWatchers": False,
     "DirectSourceFetch": False,
     "MigrateAPIVersion": False,
-    IDENTITY_GATE: False,
+    names.WORKLOAD_IDENTITY_GATE: False,
 }
 
 
@@ -72,7 +72,9 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
         override_managers=tuple(found.override_manager),
         custom_stage_kinds=frozenset(_stage_kind(item) for item in found.custom_apply_stage_kinds.split(",") if item),
         kubeconfigs=kubeconfig_flags.foreign_rules(found, common, environment),
-        default_decryption_service_account=needing_gate("default-decryption-service-account", found, common, IDENTITY_GATE),
+        default_decryption_service_account=needing_gate(
+            "default-decryption-service-account", found, common, names.WORKLOAD_IDENTITY_GATE
+        ),
         sops_age_secret=found.sops_age_secret,
         sops_vault_configmap=found.sops_vault_configmap,
         watch_configs_label_selector=found.watch_configs_label_selector,

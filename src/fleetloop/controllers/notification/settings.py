@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+from fleetloop.api import names
+from fleetloop.runtime.settings import CommonSettings, Flags, common_settings, needing_gate
 
-IDENTITY_GATE = "ObjectLevelWorkloadIdentity"
-GATES = {"CacheSecretsAndConfigMaps": False, "DisableConfigWatchers": False, IDENTITY_GATE: False}
+GATES = {"CacheSecretsAndConfigMaps": False, "DisableConfigWatchers": False, names.WORKLOAD_IDENTITY_GATE: False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ def register(flags: Flags, environment: Mapping[str, str]) -> None:
 def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> NotificationSettings:
     """Raises BadFlag."""
     common = common_settings(found, GATES)
-    if common.default_service_account and not common.gates[IDENTITY_GATE]:  # HN1
-        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {IDENTITY_GATE}=true")
+    needing_gate("default-service-account", found, common, names.WORKLOAD_IDENTITY_GATE)  # HN1
     return NotificationSettings(
         replace(common, events_addr=""),
         found.events_addr,

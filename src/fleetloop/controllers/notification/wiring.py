@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from fleetloop.api import names
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.meta import Key
 from fleetloop.api.names import NOTIFICATION_CONTROLLER
@@ -27,7 +28,7 @@ from fleetloop.controllers.notification.legacy_finalizers import LegacyFinalizer
 from fleetloop.controllers.notification.oidc import Oidc
 from fleetloop.controllers.notification.providers.registry import providers as providers_of
 from fleetloop.controllers.notification.receiver import ReceiverReconciler
-from fleetloop.controllers.notification.settings import IDENTITY_GATE, NotificationSettings
+from fleetloop.controllers.notification.settings import NotificationSettings
 from fleetloop.controllers.notification.status_id import StatusIds
 from fleetloop.controllers.notification.targets import Targets, go_time
 from fleetloop.controllers.notification.webhook_server import Slots, Webhooks, webhook_app
@@ -173,7 +174,7 @@ class _Paths:
 def _identities(tools: Tools) -> IdentityTokens:
     common = tools.settings
     cache = TokenCache(common.token_cache_max_size, common.token_cache_max_duration, tools.metrics.token_cache)
-    return IdentityTokens(tools.kube, cache, common.gates[IDENTITY_GATE], common.default_service_account)
+    return IdentityTokens(tools.kube, cache, common.gates[names.WORKLOAD_IDENTITY_GATE], common.default_service_account)
 
 
 class _Watched(Generic[_T]):

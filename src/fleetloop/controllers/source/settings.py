@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetloop.access.identities import GATE
+from fleetloop.api import names
 from fleetloop.git.credentials import SshAlgorithms
-from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, Place, common_settings
+from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, Place, common_settings, needing_gate
 from fleetloop.storage.digest import ALGORITHMS
 
-GATES = {"CacheSecretsAndConfigMaps": False, GATE: False}
+GATES = {"CacheSecretsAndConfigMaps": False, names.WORKLOAD_IDENTITY_GATE: False}
 _ENVIRONMENT = {  # variables that a flag not given is read from
     "STORAGE_PATH": "storage_path",
     "STORAGE_ADDRESS": "storage_addr",
@@ -71,8 +71,7 @@ def settings_of(found: argparse.Namespace, place: Place, environment: Mapping[st
     if not path.is_dir():
         raise BadFlag(f"--storage-path={path}: the directory does not exist")
     common = common_settings(found, GATES)
-    if common.default_service_account and not common.gates[GATE]:
-        raise BadFlag(f"invalid configuration: --default-service-account needs the feature gate {GATE}=true")
+    needing_gate("default-service-account", found, common, names.WORKLOAD_IDENTITY_GATE)
     return SourceSettings(
         common=common,
         storage_path=path,

@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 
 from fleetloop import git
 from fleetloop.access.git_access import GitAccess
-from fleetloop.access.identities import GATE, Identities
+from fleetloop.access.identities import Identities
 from fleetloop.access.registry_logins import RegistryLogins
+from fleetloop.api import names
 from fleetloop.api.kinds import kind_named
 from fleetloop.api.meta import Key, Object
 from fleetloop.api.names import SOURCE_CONTROLLER
@@ -104,7 +105,7 @@ class _Parts:
 
 def _parts(tools: Tools, settings: SourceSettings, storage: Storage, engines: Engines, temp: Path) -> _Parts:
     common = settings.common
-    identities = Identities(tools.kube, common.gates[GATE], common.default_service_account)
+    identities = Identities(tools.kube, common.gates[names.WORKLOAD_IDENTITY_GATE], common.default_service_account)
     tokens = TokenCache(settings.token_cache_size, settings.token_cache_duration, tools.metrics.token_cache)
     indexes = IndexCache(settings.helm_cache_max_size, settings.helm_cache_ttl, tools.metrics.registry)
     return _Parts(tools, settings, storage, engines, temp, identities, tokens, indexes)
