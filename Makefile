@@ -17,7 +17,7 @@ export GOFLAGS := -trimpath
 
 GO_SOURCES := $(shell find engine cluster -name '*.go' -o -name go.mod -o -name go.sum)
 
-.PHONY: demo test check bench build clean
+.PHONY: demo test check bench build lock clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed
@@ -39,6 +39,11 @@ bench: $(VENV)/installed
 build: $(VENV)/installed
 	$(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+# constraints.txt: the versions that the tests ran with. This takes the newest ones; run the tests, then commit it.
+lock: $(VENV)/created
+	@$(PIP) install --quiet --no-build-isolation --editable . --group dev --upgrade --upgrade-strategy eager
+	@$(PIP) freeze --exclude-editable | grep -v '^certifi==' > constraints.txt
+
 clean:
 	rm -rf $(VENV) dist src/fleetloop/_bin
 
@@ -54,9 +59,9 @@ $(VENV)/programs: $(VENV)/created hatch_build.py $(GO_SOURCES)
 	@$(BIN)/python hatch_build.py
 	@touch $@
 
-$(VENV)/installed: $(VENV)/programs pyproject.toml
+$(VENV)/installed: $(VENV)/programs pyproject.toml constraints.txt
 	@echo "► installing Python packages"
-	@$(PIP) install --quiet --no-build-isolation --editable . --group dev
+	@$(PIP) install --quiet --no-build-isolation --editable . --group dev --constraint constraints.txt
 	@touch $@
 
 # vet follows every import of the control plane: minutes once, seconds after a change.

@@ -5,7 +5,7 @@ For small files: a fleet's own configuration, exports, generated manifests. Sour
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from functools import cmp_to_key
@@ -15,7 +15,9 @@ import yaml
 
 _LARGEST = 1_000_000  # values in one document, aliases counted where they are used
 _DEEPEST = 200
+_TOO_MUCH = "document is too large, too deep, or contains excessive aliasing"
 
+_MERGE_TAG = "tag:yaml.org,2002:merge"
 _TEXT_TAG = "tag:yaml.org,2002:str"  # the emitter writes every scalar as if it were text: quotes are ours to choose
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
@@ -102,10 +104,35 @@ class _Loader(yaml.CSafeLoader):
     """PyYAML's parser; all plain scalars get one tag, because its own rules for them are not Go's."""
 
     yaml_implicit_resolvers = {
-        "<": [("tag:yaml.org,2002:merge", re.compile("<<$"))],
+        "<": [(_MERGE_TAG, re.compile("<<$"))],
         None: [("!plain", re.compile(""))],
         "": [("!plain", re.compile(""))],
     }
+
+    def __init__(self, text: str | bytes) -> None:
+        super().__init__(text)
+        self._merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """As Go reads `<<`: what it brings stands where it stands, later pairs win; of a list's mappings the first wins."""
+        pairs: dict[object, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            for pair in self._merged_by(value) if key.tag == _MERGE_TAG else [(key, value)]:
+                name = (pair[0].tag, pair[0].value) if isinstance(pair[0], yaml.ScalarNode) else pair[0]
+                pairs.pop(name, None)
+                pairs[name] = pair
+        node.value = list(pairs.values())
+
+    def _merged_by(self, value: yaml.Node) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+        for mapping in reversed(value.value) if isinstance(value, yaml.SequenceNode) else [value]:
+            if not isinstance(mapping, yaml.MappingNode):
+                problem = "`<<` takes a mapping or a list of mappings"
+                raise yaml.constructor.ConstructorError(problem=problem, problem_mark=mapping.start_mark)
+            self.flatten_mapping(mapping)
+            self._merged += len(mapping.value)
+            if self._merged > _LARGEST:
+                raise InvalidYAML(_TOO_MUCH)
+            yield from mapping.value
 
 
 def _construct_plain(loader: _Loader, node: yaml.ScalarNode) -> Any:
@@ -113,7 +140,7 @@ def _construct_plain(loader: _Loader, node: yaml.ScalarNode) -> Any:
 
 
 _Loader.add_constructor("!plain", _construct_plain)
-_Loader.add_constructor("tag:yaml.org,2002:merge", _construct_plain)  # `<<` that is no key
+_Loader.add_constructor(_MERGE_TAG, _construct_plain)  # `<<` that is no key
 
 
 class _Plainer:
@@ -125,7 +152,7 @@ class _Plainer:
     def plain(self, value: Any, depth: int = 0) -> Any:
         self._values += 1
         if self._values > _LARGEST or depth > _DEEPEST:
-            raise InvalidYAML("document is too large, too deep, or contains excessive aliasing")
+            raise InvalidYAML(_TOO_MUCH)
         if isinstance(value, dict):
             return {_key(key): self.plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, list):

@@ -69,6 +69,12 @@ def test_aliases_cannot_make_a_small_text_huge() -> None:
         yaml.load("\n".join(lines))
 
 
+def test_merges_cannot_make_a_small_text_huge() -> None:
+    lines = ["a0: &a0 {k: 0}"] + [f"a{i}: &a{i} {{<<: [{', '.join([f'*a{i - 1}'] * 9)}], k{i}: 0}}" for i in range(1, 1000)]
+    with pytest.raises(yaml.InvalidYAML, match="excessive aliasing"):
+        yaml.load("\n".join(lines))
+
+
 @pytest.mark.parametrize("text", ["[" * 5000, "a: &a [*a]", "x: " + "{a: " * 300 + "}" * 300])
 def test_endless_and_deep_documents_are_refused(text: str) -> None:
     with pytest.raises(yaml.InvalidYAML):
