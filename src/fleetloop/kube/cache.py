@@ -49,6 +49,7 @@ class Cache(Generic[T]):
         self.kind = kind
         self.api_version = api_version
         self.synced = asyncio.Event()
+        self.version = 0  # resourceVersion up to which all is known
         self._kube = kube
         self._decode = decode
         self._listener = listener
@@ -91,6 +92,7 @@ class Cache(Generic[T]):
         for gone in [name for name in self._objects if name not in seen]:
             self._drop(gone)
         self.synced.set()
+        self.version = int(version or 0)
         return version
 
     async def _watch(self, version: str, patience: asyncio.Timeout) -> AsyncIterator[str]:
@@ -102,6 +104,7 @@ class Cache(Generic[T]):
                 self._drop(name_of(event.object))
             elif event.type != "BOOKMARK":
                 self._store(event.object)
+            self.version = version_of(event.object)
             yield event.object["metadata"]["resourceVersion"]
 
     def keep(self, manifest: Manifest) -> None:

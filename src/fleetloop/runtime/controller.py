@@ -140,6 +140,7 @@ class Controller(Generic[T]):
             namespace=settings.namespace,
             label_selector=settings.label_selector,
         )
+        metrics.watches(kind.kind, lambda: self.cache.version)
 
     async def run(self, after: Iterable[Cache[Any]] = ()) -> None:
         """Until cancelled. `after`: kinds that the passes read; none begins before they were listed, or what is only not seen yet

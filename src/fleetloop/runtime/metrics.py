@@ -1,5 +1,6 @@
 """The metric families that dashboards of Flux read. Flux: helm-notification-image.md 1.6."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, PlatformCollector, ProcessCollector
@@ -75,6 +76,9 @@ class Metrics:
         self._requests = Counter("rest_client_requests", requests, ("code", "method", "host"), registry=registry)
         leader = "Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master."
         self._leader = Gauge("leader_election_master_status", leader, ("name",), registry=registry)
+        known = "Resource version up to which the objects of a kind are known; of several watches that of the slowest."
+        self._known = Gauge("fleetloop_watch_resource_version", known, ("kind",), registry=registry)
+        self._watches: dict[str, list[Callable[[], int]]] = {}
         for name, counted in (("read_certificate", "certificate reads"), ("read_certificate_errors", "certificate read errors")):
             Counter(
                 f"certwatcher_{name}", f"Total number of {counted}", registry=registry
@@ -83,6 +87,12 @@ class Metrics:
     def loop(self, controller: str, workers: int) -> LoopMetrics:
         """For the loop of one kind; once for each."""
         return LoopMetrics(self._loops, controller, workers)
+
+    def watches(self, kind: str, version: Callable[[], int]) -> None:
+        """`version`: up to which resource version one more watch knows the objects of a kind."""
+        versions = self._watches.setdefault(kind, [])
+        versions.append(version)
+        self._known.labels(kind).set_function(lambda: min(each() for each in versions))
 
     def reconciled(self, key: Key, seconds: float) -> None:
         self._duration.labels(key.kind, key.name, key.namespace).observe(seconds)

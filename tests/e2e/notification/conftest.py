@@ -1,6 +1,7 @@
 """`World`: notification-controller as a process, a namespace, and somebody to tell."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from fleetloop.api.crd import crd_of
 from fleetloop.api.kinds import KINDS
 from fleetloop.kube import Kube, Manifest, ObjectRef
 from fleetloop.kube.errors import KindUnknown
+from fleetloop.kube.objects import version_of
 from fleetloop.local import lifecycle
 from fleetloop.local.state import StateFolder
 from tests.e2e.notification.receiver import Inbox, inbox
@@ -55,9 +57,19 @@ class World:
         async with self.http.post(f"http://{self.controller.address}:9090/", json=content) as response:
             return response.status
 
-    async def known(self, ref: ObjectRef) -> None:
-        """The controller's watches are a moment behind the API server: its own request shows that it has seen this."""
-        await asyncio.sleep(0.5)
+    async def known(self) -> None:
+        """Returns when the controller's watches have brought all of this namespace. Its metric says so; it gives no event."""
+        for kind, version in VERSIONS.items():
+            found = await self.kube.list(f"{GROUP}/{version}", kind, self.namespace)
+            newest = max(map(version_of, found), default=0)
+            async with asyncio.timeout(DEADLINE):
+                while await self._known_of(kind) < newest:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+    async def _known_of(self, kind: str) -> float:
+        async with self.http.get(f"http://{self.controller.address}:8080/metrics") as response:
+            found = re.search(rf'^fleetloop_watch_resource_version{{kind="{kind}"}} (\S+)$', await response.text(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
 
     async def warning(self, alert: ObjectRef, reason: str) -> Manifest:
         """The Event of this reason about the alert."""

@@ -156,7 +156,8 @@ async def test_filters_end(served: World) -> None:  # noqa: F811
 async def test_the_same_event_at_the_same_time_counts_once(world: World) -> None:
     """CVE-2025-61560: whoever asks while the first answer is on its way is held back too."""
     await world.provider()
-    await world.known(await world.alert())
+    await world.alert()
+    await world.known()
     answers = await asyncio.gather(*(world.post(event(world.namespace, message="one")) for _ in range(100)))
     assert Counter(answers) == {202: 1, 429: 99}
     await world.post(event(world.namespace, message="last"))
@@ -170,7 +171,7 @@ async def test_no_secret_of_an_address_is_shown(world: World) -> None:
     await world.secret("address", address=address, token="body-secret")
     await world.provider("slack", address="", secretRef={"name": "address"}, timeout="2s")
     alert = await world.alert()
-    await world.known(alert)
+    await world.known()
     await world.post(event(world.namespace))
     told = await world.warning(alert, "NotificationDispatchFailed")
     assert "failed to reach 127.0.0.1" in told["message"]
@@ -198,7 +199,8 @@ async def test_a_body_without_end_is_cut(served: World) -> None:  # noqa: F811
 async def test_hostile_events_end_nothing(world: World) -> None:
     """What anybody in the cluster can post: odd names, huge metadata, revisions that are none."""
     await world.provider()
-    await world.known(await world.alert())
+    await world.alert()
+    await world.known()
     hostile = [
         event(world.namespace, "app", "x" * 100_000),
         event(world.namespace, "../../etc", "one"),

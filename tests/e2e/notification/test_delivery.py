@@ -37,7 +37,7 @@ async def test_killed_again_and_again_while_its_provider_is_away(world: World, p
     wanted = size()
     await world.provider(address=f"http://127.0.0.1:{port}/hook", timeout="2s")
     alert = await world.alert()
-    await world.known(alert)
+    await world.known()
     down = asyncio.get_running_loop().time()
     posting = Posting(world)
     async with asyncio.TaskGroup() as group:
@@ -99,7 +99,8 @@ async def posted(world: World, content: dict[str, Any]) -> int:
 
 async def test_in_order_for_each_object(world: World) -> None:
     await world.provider()
-    await world.known(await world.alert())
+    await world.alert()
+    await world.known()
     await post_all(world, 0, 100)
     requests = await world.inbox.until(100)
     for number in range(20):
@@ -110,7 +111,8 @@ async def test_in_order_for_each_object(world: World) -> None:
 async def test_killed_during_delivery(world: World) -> None:
     """At most what was in flight is told again."""
     await world.provider()
-    await world.known(await world.alert())
+    await world.alert()
+    await world.known()
     posting = asyncio.create_task(post_all(world, 0, COUNT))
     await world.inbox.until(COUNT // 3)
     await world.controller.kill()
@@ -120,7 +122,7 @@ async def test_killed_during_delivery(world: World) -> None:
     await world.controller.start()
     await serving(world.http, world.controller.address)
     await world.inbox.until(accepted, 60)
-    await asyncio.sleep(1)
+    await asyncio.sleep(1)  # for what should not come
     found = delivered(world.inbox)
     assert set(found) >= {f"event {index}" for index in range(accepted)}
     assert sum(found.values()) - len(found) <= 8
@@ -130,7 +132,8 @@ async def test_a_provider_that_is_away_holds_up_no_other(world: World, port: int
     await world.provider()
     await world.apply("Provider", "away", type="generic", address=f"http://127.0.0.1:{port}/", timeout="2s")
     await world.alert("lost", providerRef={"name": "away"})
-    await world.known(await world.alert())
+    await world.alert()
+    await world.known()
     await post_all(world, 0, 50)
     await world.inbox.until(50, 20)
 

@@ -12,8 +12,8 @@ OWN, USERS = "kustomize.toolkit.fluxcd.io/", "event.toolkit.fluxcd.io/"
 async def test_an_event_reaches_the_webhook_of_its_alert(world: World) -> None:
     """HN13 too: bare keys, the controller's over the alert's."""
     await world.provider()
-    alert = await world.alert(eventMetadata={"env": "prod"}, summary="cluster one")
-    await world.known(alert)
+    await world.alert(eventMetadata={"env": "prod"}, summary="cluster one")
+    await world.known()
     metadata = {f"{OWN}revision": REVISION, f"{OWN}token": "t", f"{OWN}digest": "d", "other/x": "y", f"{USERS}team": "a"}
     assert await world.post(event(world.namespace, metadata=metadata)) == 202
     (request,) = await world.inbox.until(1)
@@ -44,12 +44,13 @@ async def test_who_is_told(world: World) -> None:
     """Severity, inclusion, exclusion, live labels; the last event shows that the others are not coming."""
     await world.provider()
     await world.alert("errors", eventSeverity="error", providerRef={"name": "provider"})
-    await world.known(await world.alert("some", inclusionList=["^take"], exclusionList=["but not", "("]))
+    await world.alert("some", inclusionList=["^take"], exclusionList=["but not", "("])
+    await world.known()
     for message in ("other", "take but not this", "take this"):
         await world.post(event(world.namespace, message=message))
     await world.post(event(world.namespace, message="take that", severity="error"))
     requests = await world.inbox.until(3)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # for what should not come
     assert sorted(r.json()["message"] for r in requests) == ["take that", "take that", "take this"]
 
 
@@ -61,7 +62,7 @@ async def test_labels_are_the_live_objects(world: World) -> None:
     await world.provider()
     sources = [{"kind": "Kustomization", "name": "*", "matchLabels": {"team": "a"}}]
     alert = await world.alert(eventSources=sources)
-    await world.known(alert)
+    await world.known()
     await world.post(event(world.namespace, "gone"))
     assert "gone" in (await world.warning(alert, "SourceFetchFailed"))["message"]
     await world.post(event(world.namespace, "app"))
@@ -73,12 +74,13 @@ async def test_hn14_what_is_reported_for_a_commit_is_told_to_no_chat(world: Worl
     await world.provider("slack")
     await world.apply("Provider", "hook", type="generic", address=world.inbox.url + "/generic")
     await world.alert("forward", providerRef={"name": "hook"})
-    await world.known(await world.alert())
+    await world.alert()
+    await world.known()
     update = {f"{OWN}revision": REVISION, f"{OWN}commit_status": "update"}
     await world.post(event(world.namespace, metadata=update, message="one"))
     await world.post(event(world.namespace, message="two"))
     requests = await world.inbox.until(3)
-    await asyncio.sleep(0.5)
+    await asyncio.sleep(0.5)  # for what should not come
     assert sorted(r.path for r in requests) == ["/generic", "/generic", "/hook"]
 
 
@@ -91,7 +93,7 @@ async def test_failures_are_told_on_the_alert_without_the_token(world: World) ->
     await world.apply("Provider", "unopened", type="generic", address="http://x", secretRef={"name": "gone"})
     second = await world.alert("unopened", providerRef={"name": "unopened"})
     third = await world.alert("lost", providerRef={"name": "nobody"})
-    await world.known(third)
+    await world.known()
     await world.post(event(world.namespace))
     message = (await world.warning(alert, "NotificationDispatchFailed"))["message"]
     assert "status code 400" in message and "no ***** here" in message
@@ -105,7 +107,7 @@ async def test_failures_are_told_on_the_alert_without_the_token(world: World) ->
 async def test_metadata_given_twice_and_bad_patterns_are_told(world: World) -> None:
     await world.provider()
     alert = await world.alert(eventMetadata={"revision": "mine"}, exclusionList=["("])
-    await world.known(alert)
+    await world.known()
     await world.post(event(world.namespace))
     assert "revision" in (await world.warning(alert, "MetadataAppendFailed"))["message"]
     assert "spec.exclusionList '('" in (await world.warning(alert, "InvalidConfig"))["message"]
@@ -119,7 +121,8 @@ async def test_commit_status_by_an_expression(world: World) -> None:
     expression = "(event.involvedObject.kind + '/' + alert.metadata.name + '/' + provider.metadata.name).lowerAscii()"
     spec = {"secretRef": {"name": "login"}, "commitStatusExpr": expression}
     await world.provider("gitlab", "/group/app", **spec)
-    await world.known(await world.alert())
+    await world.alert()
+    await world.known()
     world.inbox.answers = lambda method, path: (200, []) if method == "GET" else (201, {})
     await world.post(event(world.namespace, metadata={f"{OWN}revision": REVISION, f"{OWN}commit_status": "update"}))
     requests = await world.inbox.until(2)
@@ -148,7 +151,7 @@ class TestLockedDown:
     async def test_events_of_other_namespaces_are_refused_and_told(self, world: World) -> None:
         await world.provider()
         alert = await world.alert(eventSources=[{"kind": "Kustomization", "name": "*", "namespace": "other"}])
-        await world.known(alert)
+        await world.known()
         assert await world.post(event("other")) == 202
         message = (await world.warning(alert, "NotificationDispatchFailed"))["message"]
         assert "cross-namespace references have been blocked" in message

@@ -40,7 +40,7 @@ async def test_a_replica_that_does_not_lead_takes_and_delivers_events(world: Wor
     await world.provider()
     alert = await world.alert()
     async with replica(world, tmp_path / "second") as second:
-        await second.known(alert)
+        await second.known()
         assert await second.post(event(world.namespace, message="by the second")) == 202
         (request,) = await world.inbox.until(1)
         assert request.json()["message"] == "by the second"
@@ -79,7 +79,8 @@ async def test_two_processes_on_one_folder_wait_for_each_other(world: World, tmp
     await first.start()
     await serving(world.http, first.address)
     older = World(world.kube, first, world.inbox, world.namespace, world.http)
-    await older.known(await older.alert())
+    await older.alert()
+    await older.known()
     assert await older.post(event(world.namespace, message="left behind")) == 202
     await world.inbox.until(1)
     await second.start()

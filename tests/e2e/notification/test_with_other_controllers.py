@@ -28,7 +28,8 @@ async def applier(world: World, cluster: Cluster, tmp_path: Path) -> AsyncIterat
 
 async def test_from_kustomize_controller_to_the_webhook_and_back(world: World, applier: Controller) -> None:
     await world.provider()
-    await world.known(await world.alert(eventSeverity="error"))
+    await world.alert(eventSeverity="error")
+    await world.known()
     app = ObjectRef(API, "Kustomization", world.namespace, "app")
     spec: dict[str, Any] = {"interval": "1h", "prune": False, "path": "./"}
     spec["sourceRef"] = {"kind": "GitRepository", "name": "x", "namespace": "elsewhere"}  # which is refused

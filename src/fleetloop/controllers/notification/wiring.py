@@ -187,6 +187,7 @@ class _Watched(Generic[_T]):
         self.cache: Cache[_T] = Cache(
             tools.kube, self._kind.api_version, self._kind.kind, lambda m: decoded(struct, m), self, namespace=namespace
         )
+        tools.metrics.watches(self._kind.kind, lambda: self.cache.version)
 
     def changed(self, old: _T | None, new: _T | None) -> None:
         self._heard(old, new)
