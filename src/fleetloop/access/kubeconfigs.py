@@ -18,6 +18,7 @@ import yaml
 from fleetloop.access.credential import Credential
 from fleetloop.api.applier import KubeConfigReference, SecretKeyReference
 from fleetloop.api.meta import Key
+from fleetloop.api.yaml import load
 from fleetloop.kube.connection import Connection, PluginToken
 from fleetloop.kube.errors import ApiError, BadConnection, NotFound
 from fleetloop.kube.foreign_kubeconfig import ForeignRules, from_foreign_document
@@ -125,7 +126,7 @@ def document_in(content: bytes) -> object:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise BadConnection("not a kubeconfig: nested too deep")
-        return yaml.load(content, Loader=yaml.CSafeLoader)
+        return load(content)
     except (yaml.YAMLError, ValueError, TypeError) as error:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         raise BadConnection("not a kubeconfig: no YAML" + (f" in line {line + 1}" if line is not None else "")) from error

@@ -162,14 +162,19 @@ class _Plainer:
         raise InvalidYAML(f"{value!r} is nothing that JSON has")
 
 
+def text_of(scalar: object) -> str | None:
+    """A scalar where text is wanted, as Go's tools take it: `on` is `true`, `010` is `8`. None for what is no scalar."""
+    if isinstance(scalar, bool):
+        return str(scalar).lower()
+    if isinstance(scalar, int | float):
+        return _number(scalar)
+    return scalar if isinstance(scalar, str) else "" if scalar is None else None
+
+
 def _key(key: Any) -> str:
-    if isinstance(key, str):
-        return key
-    if isinstance(key, bool):
-        return str(key).lower()
-    if isinstance(key, int | float):
-        return _number(key)
-    raise InvalidYAML(f"{key!r} is no key of an object")
+    if key is None or (text := text_of(key)) is None:
+        raise InvalidYAML(f"{key!r} is no key of an object")
+    return text
 
 
 class _Dumper(yaml.CSafeDumper):

@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 import msgspec
-import yaml
 
+from fleetloop.api import yaml
 from fleetloop.kube.errors import BadConnection
 
 SERVICE_ACCOUNT_DIR = Path("/var/run/secrets/kubernetes.io/serviceaccount")
@@ -221,8 +221,8 @@ def _run_plugin(plugin: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
-    except (OSError, yaml.YAMLError) as error:
+        document = yaml.load(path.read_bytes())
+    except (OSError, yaml.InvalidYAML) as error:
         raise BadConnection(f"error loading config file {str(path)!r}: {error}") from error
     if document is None:
         return {}

@@ -5,10 +5,8 @@ import base64
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import cast
 
-import yaml
-
+from fleetloop.api import yaml
 from fleetloop.api.notification import Provider
 from fleetloop.auth import InvalidSecret, ProxyAccess, proxy_access
 from fleetloop.auth.tls import tls_context
@@ -141,14 +139,16 @@ def _headers(data: Data) -> dict[str, str]:
     if "headers" not in data:
         return {}
     try:
-        found = yaml.load(data["headers"], Loader=yaml.CSafeLoader)
-    except yaml.YAMLError:
+        found = yaml.load(data["headers"])
+    except yaml.InvalidYAML:
         raise DeliveryFailed("'headers' of the secret is no YAML") from None
     if found is None:
         return {}
-    if not isinstance(found, dict) or not all(isinstance(part, str) for pair in found.items() for part in pair):
-        raise DeliveryFailed("'headers' of the secret is no map of text to text")
-    headers = cast(dict[str, str], found)
+    headers: dict[str, str] = {}
+    for name, value in found.items() if isinstance(found, dict) else [("", found)]:
+        if (text := yaml.text_of(value)) is None or not name:
+            raise DeliveryFailed("'headers' of the secret is no map of text to text")
+        headers[name] = text
     if any(sign in part for pair in headers.items() for part in pair for sign in "\r\n\0"):
         raise DeliveryFailed("'headers' of the secret holds a line break")
     return headers

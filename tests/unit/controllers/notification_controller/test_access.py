@@ -21,10 +21,15 @@ def test_malformed_logins_are_none(data: dict[str, bytes], wanted: tuple[str, st
     assert _login(data) == wanted
 
 
-@pytest.mark.parametrize("raw", [b"[1]", b"a: 1", b"a: [", b'a: "b\\r\\nc: d"'])
+@pytest.mark.parametrize("raw", [b"[1]", b"1", b"a: [1]", b"a: [", b'a: "b\\r\\nc: d"'])
 def test_headers_that_are_none(raw: bytes) -> None:
     with pytest.raises(DeliveryFailed):
         _headers({"headers": raw})
+
+
+def test_headers_are_texts_whatever_yaml_takes_them_for() -> None:
+    raw = b"X-Tenant: 12\nX-Trace: on\nX-Rate: 1.50\nX-None:\n"
+    assert _headers({"headers": raw}) == {"X-Tenant": "12", "X-Trace": "true", "X-Rate": "1.5", "X-None": ""}
 
 
 def test_tokens_and_headers_are_masked() -> None:
