@@ -4,7 +4,6 @@ Flux: source-kustomize.md 3.2, helm-notification-image.md 1.3.
 """
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from fleetloop.api import names
 from fleetloop.auth import OWN_IDENTITY, IdentityError, WorkloadIdentity
@@ -48,7 +47,7 @@ class Identities:
 
         async def request_token(audience: str) -> str:
             try:
-                return await service_account_token(self.kube, namespace, quote(name, safe=""), [audience])
+                return await service_account_token(self.kube, namespace, name, [audience])
             except ServerFailed:
                 raise
             except ApiError as error:

@@ -1,8 +1,6 @@
 """Tokens of this cluster's service accounts, asked for with the controller's identity: clouds and other clusters trust them."""
 
-import datetime
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -10,6 +8,7 @@ from fleetloop.auth import IdentityError, WorkloadIdentity
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, BadConnection, Unreachable, error_of
 from fleetloop.kube.objects import ObjectRef, annotations_of
+from fleetloop.kube.service_accounts import token_and_expiry
 
 LIFE = 3600  # seconds
 SERVICE_ACCOUNT = "system:serviceaccount:"
@@ -23,17 +22,18 @@ class ServiceAccount:
 
 async def request_token(kube: Kube, account: ServiceAccount, audiences: tuple[str, ...]) -> tuple[str, float]:
     """A token for others, and when it expires (Unix time). Raises ApiError, Unreachable."""
-    path = f"/api/v1/namespaces/{account.namespace}/serviceaccounts/{account.name}/token"
-    spec = {"audiences": list(audiences), "expirationSeconds": LIFE}
-    found = await _posted(kube, path, {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec})
-    return found["token"], datetime.datetime.fromisoformat(found["expirationTimestamp"]).timestamp()
+    token, expiry = await token_and_expiry(kube, account.namespace, account.name, audiences, lifetime=LIFE)
+    return token, expiry.timestamp()
 
 
 async def own_account(kube: Kube) -> ServiceAccount:
     """Who the controller is. Raises BadConnection when it is no service account, ApiError, Unreachable."""
-    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-    found = await _posted(kube, path, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"})
-    user = found["userInfo"].get("username", "")
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    status, answer = await kube.raw("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
+    found = orjson.loads(answer)
+    if status >= 400:
+        raise error_of(status, found)
+    user = found["status"]["userInfo"].get("username", "")
     namespace, _, name = user.removeprefix(SERVICE_ACCOUNT).partition(":")
     if not user.startswith(SERVICE_ACCOUNT) or not name:
         raise BadConnection("serviceAccountName is needed, since the controller does not run as a service account")
@@ -51,12 +51,3 @@ async def workload_identity(kube: Kube, account: ServiceAccount) -> WorkloadIden
             raise IdentityError(f"service account '{account.namespace}/{account.name}': {error}") from error
 
     return WorkloadIdentity(annotations_of(live), token_for, account.namespace, account.name)
-
-
-async def _posted(kube: Kube, path: str, body: dict[str, object]) -> dict[str, Any]:
-    """The status of the answer."""
-    status, answer = await kube.raw("POST", path, body)
-    if status >= 400:
-        raise error_of(status, orjson.loads(answer))
-    found: dict[str, Any] = orjson.loads(answer)["status"]
-    return found

@@ -38,6 +38,11 @@ class ChangeSet:
     def refs(self) -> list[ObjectRef]:
         return [change.ref for change in self.changes]
 
+    @property
+    def reached(self) -> list[Change]:
+        """All but those skipped unseen: who says of an object that it be left alone need not have any right to it."""
+        return [change for change in self.changes if change.action != "skipped" or change.version]
+
     def lines(self) -> list[str]:
         """What a user wants to read: created and configured objects."""
         return [str(change) for change in self.changes if change.action in {"created", "configured"}]

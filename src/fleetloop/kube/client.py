@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from fleetloop.kube.answers import again_when_lost, bounded, decoded_or_none, lines_of, parsed, pause_of, translated, whole_of
 from fleetloop.kube.connection import Connection
@@ -313,7 +314,7 @@ class Kube:
                 with translated(method, path):
                     response = await self._session.request(
                         method,
-                        self.connection.server + path,
+                        URL(self.connection.server + path, encoded=True),  # nothing decodes or shortens what was quoted
                         params=params,
                         data=data,
                         headers=headers,

@@ -2,10 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from json import dumps as quoted
 from typing import Any
+from urllib.parse import quote
 
-from fleetloop.kube.errors import KindUnknown, NotFound
+from fleetloop.kube.errors import ApiError, KindUnknown, NotFound
 
+_PLAIN = "!$&'()*+,;=:@~"  # what may stand in a segment beside letters, digits, `-._`
 AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
 
@@ -20,10 +23,21 @@ class Resource:
     names: tuple[str, ...] = ()
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Quoted. Raises ApiError for names that lead elsewhere: a tenant's `secretRef` may say `../../other/secrets/x`."""
         root = "/apis" if "/" in self.api_version else "/api"
-        scope = f"/namespaces/{namespace}" if namespace and self.namespaced else ""
-        tail = "".join(f"/{part}" for part in (name, subresource) if part)
+        scope = f"/namespaces/{segment_of(namespace, 'namespace')}" if namespace and self.namespaced else ""
+        tail = "".join(f"/{part}" for part in (segment_of(name, "resource name"), subresource) if part)
         return f"{root}/{self.api_version}{scope}/{self.plural}{tail}"
+
+
+def segment_of(text: str, what: str) -> str:
+    """A name as one segment of a path. Raises ApiError where no object can have it: the rule of IsValidPathSegmentName."""
+    if text in {".", ".."}:
+        raise ApiError(400, "BadRequest", f"invalid {what} {quoted(text)}: may not be '{text}'")
+    for sign in "/%":
+        if sign in text:
+            raise ApiError(400, "BadRequest", f"invalid {what} {quoted(text[:253])}: may not contain '{sign}'")
+    return quote(text, safe=_PLAIN)
 
 
 class Discovery:
@@ -51,7 +65,7 @@ class Discovery:
         after a start of the server, when what it lacks is answered with 503. Empty: there is no such kind. Raises ApiError."""
         if not group:
             return [api_version for api_version, known in self._resources if known == kind and "/" not in api_version]
-        found = []
+        found, group = [], segment_of(group, "group")
         for version in await self._listed(f"/apis/{group}", "versions"):
             api_version = f"{group}/{version['version']}"
             if any(item.get("kind") == kind for item in await self._listed(f"/apis/{api_version}", "resources")):

@@ -135,3 +135,36 @@ spec:
     message = condition(live, "Ready")["message"]
     assert message.startswith(f"waiting for CustomResourceDefinition/things.{space.name}.example.com: ")
     assert "cannot watch" in message
+
+
+async def test_a_reference_leads_to_no_other_namespace(space: Space) -> None:
+    """Names are read with the controller's rights: one that is a path would lead to any Secret, or to any account's token."""
+    await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
+    path = "../../kube-system/configmaps/extension-apiserver-authentication"
+    ref = await space.kustomization(postBuild={"substituteFrom": [{"kind": "ConfigMap", "name": path}]}, retryInterval="1h")
+    live = await space.failed(ref, "BuildFailed")
+    assert f"invalid resource name \"{path}\": may not contain '/'" in condition(live, "Ready")["message"]
+
+
+async def test_what_is_left_alone_is_not_read_for_the_tenant(space: Space) -> None:
+    """An object that Git says to leave alone is asked for by nobody: its health is told to those who may read it."""
+    await space.kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": f"platform-{space.name}", "namespace": "default"},
+            "stringData": {"password": "a"},
+        }
+    )
+    metadata = (
+        f"{{name: platform-{space.name}, namespace: default, annotations: {{kustomize.toolkit.fluxcd.io/reconcile: disabled}}}}"
+    )
+    settings = CONFIG_MAP.replace("{name: settings}", f"{{name: settings, namespace: {space.name}}}")
+    await space.publish({"cm.yaml": settings, "s.yaml": f"apiVersion: v1\nkind: Secret\nmetadata: {metadata}\n"}, ONE)
+    check = {"apiVersion": "v1", "kind": "Secret", "name": f"platform-{space.name}", "namespace": "default"}
+    oracle = {"apiVersion": "v1", "kind": "Secret", "current": "data.password.startsWith('Y')"}
+    ref = await space.kustomization(targetNamespace=None, healthChecks=[check], healthCheckExprs=[oracle], retryInterval="1h")
+    live = await space.failed(ref, "HealthCheckFailed")
+    assert condition(live, "Ready")["message"].startswith(
+        f"health check failed after 0s: may not be read: [Secret/default/platform-{space.name}: "
+    )

@@ -100,6 +100,30 @@ async def test_by_inventory_and_by_word(other: Kustomization, claim: str) -> Non
     assert await World(A, other).claimed() == claim
 
 
+@pytest.mark.parametrize(
+    "stranger",
+    [
+        ks("b", NEW, "tenant", WEB_ENTRY),
+        ks("b", OLD, "tenant", WEB_ENTRY, sourceRef={"kind": "GitRepository", "name": "own"}),
+        ks("b", "", "tenant", annotations={TAKES_OVER: "a"}),
+        ks("b", OLD, "tenant"),
+    ],
+)
+async def test_strangers_have_no_say(stranger: Kustomization) -> None:
+    """Of another namespace, and locked down: what was revoked goes, whatever a tenant's annotation, status or build says."""
+    world = World(A, stranger, b=[WEB_MANIFEST])
+    world.handover = Handover(lambda: world.everybody, world, settings("--no-cross-namespace-refs"), world._tree, world._build)
+    assert await world.claimed() == ""
+    assert await world.handover.heirs(A, [WEB]) == {}
+
+
+async def test_without_the_lock_down_objects_move_between_namespaces_of_one_source() -> None:
+    taken = "Kustomization/other/b takes it over"
+    assert await World(A, ks("b", NEW, "other", WEB_ENTRY)).claimed() == taken
+    assert await World(A, ks("b", OLD, "other"), b=[WEB_MANIFEST]).claimed() == taken
+    assert await World(A, ks("b", "", "other", annotations={TAKES_OVER: "a"})).claimed() == ""
+
+
 async def test_one_that_is_behind_is_built_once() -> None:
     world = World(A, ks("b"), ks("c"), b=[WEB_MANIFEST])
     assert await world.claimed() == TAKEN

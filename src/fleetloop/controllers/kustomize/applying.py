@@ -79,8 +79,9 @@ class Applier:
         finally:
             last_applied.remember(built.objects, changes.changes)
         before = dict.fromkeys(cluster.owned.refs(ks.key), ())
-        cluster.live.ignore(before | {change.ref: change.ignored for change in changes.changes})
-        cluster.owned.assign(ks.key, changes.refs)
+        reached = changes.reached
+        cluster.live.ignore(before | {change.ref: change.ignored for change in reached})
+        cluster.owned.assign(ks.key, [change.ref for change in reached])
         draft.inventory = inventory(changes.refs)
         self._tell(ks, source, changes, settings, report)
         await self._prune(ks, draft, stale(old, changes.refs), cluster, source, report)

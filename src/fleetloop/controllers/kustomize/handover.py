@@ -111,10 +111,13 @@ class Handover:
         found: dict[ObjectRef, Key] = {}
         going = {ref.identity for ref in refs}  # a parent's own children among them
         others = [
-            other for other in self._everybody() if other.key != ks.key and _is_rival(other, ks) and _identity(other) not in going
+            other
+            for other in self._everybody()
+            if other.key != ks.key and _is_rival(other, ks) and self._has_a_say(other, ks) and _identity(other) not in going
         ]
         for other in others:
-            if other.metadata.annotations.get(TAKES_OVER) == ks.name and not _has_applied(other):
+            is_named = other.metadata.annotations.get(TAKES_OVER) == ks.name and other.namespace == ks.namespace
+            if is_named and not _has_applied(other):
                 found |= dict.fromkeys(refs, other.key)
         by_id = {id_of(ref): ref for ref in refs}
         for other in others:
@@ -130,6 +133,10 @@ class Handover:
             problem = None
         self._waiting[ks.key] = frozenset([*found.values(), *([problem.key] if problem else ())])
         return found, problem
+
+    def _has_a_say(self, other: Kustomization, ks: Kustomization) -> bool:
+        """Annotations and statuses are its tenant's word, which must not keep alive what another one's commit revoked."""
+        return other.namespace == ks.namespace or (_same_source(other, ks) and not self._settings.common.no_cross_namespace_refs)
 
     async def _ask_builds(
         self, ks: Kustomization, behind: Sequence[Kustomization], refs: Sequence[ObjectRef], found: dict[ObjectRef, Key]

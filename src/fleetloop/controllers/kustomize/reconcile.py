@@ -243,7 +243,7 @@ class KustomizationReconciler:
         report: Report,
     ) -> None:
         """Our watches see more than a tenant: of what it did not apply it is told no more than it may read itself."""
-        others = {target.ref for target in waiting.targets} - set(changes.refs)
+        others = {target.ref for target in waiting.targets} - {change.ref for change in changes.reached}
         user = user_of(ks, self._tools.settings)
         if not others or not user:
             return

@@ -16,7 +16,7 @@ from fleetloop.controllers.kustomize.failures import BadAccount, BuildFailed, Re
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.kube import service_accounts
 from fleetloop.kube.client import Kube
-from fleetloop.kube.errors import NotFound
+from fleetloop.kube.errors import ApiError, NotFound, ServerFailed
 from fleetloop.kube.objects import Manifest, ObjectRef, labels_of
 from fleetloop.runtime.config_watches import Reader
 from fleetloop.runtime.controller import Report
@@ -58,8 +58,10 @@ async def read_variables(kustomization: Kustomization, reader: Reader) -> dict[s
     for ref in post_build.substitute_from:
         try:
             manifest = await reader.get(ObjectRef("v1", ref.kind, kustomization.namespace, ref.name))
-        except NotFound as error:
-            if ref.optional:
+        except ServerFailed:
+            raise
+        except ApiError as error:
+            if ref.optional and isinstance(error, NotFound):
                 continue
             raise BuildFailed(f"substitute from '{ref.kind}/{ref.name}' error: {error.message}") from error
         referenced.append({name: value.decode(errors="replace") for name, value in data_of(manifest).items()})

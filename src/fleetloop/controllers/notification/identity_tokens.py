@@ -30,11 +30,11 @@ from fleetloop.controllers.notification.delivery_errors import DeliveryFailed, T
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.objects import ObjectRef, annotations_of
+from fleetloop.kube.service_accounts import service_account_token
 
 _GITHUB = frozenset({"github", "githubdispatch", "githubpullrequestcomment"})
 _EVENT_HUBS_SCOPE = "https://eventhubs.azure.net/.default"
 _AZURE = {"azuredevops": DEVOPS_SCOPE, "azureeventhub": _EVENT_HUBS_SCOPE}
-_LIFETIME = 600  # seconds, of a ServiceAccount's token
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +86,10 @@ class IdentityTokens:
             raise TryAgain(f"failed to read service account '{provider.namespace}/{name}': {error}") from None
 
         async def request(audience: str) -> str:
-            path = f"/api/v1/namespaces/{ref.namespace}/serviceaccounts/{ref.name}/token"
-            spec = {"audiences": [audience], "expirationSeconds": _LIFETIME}
-            body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
             try:
-                status, raw = await self.kube.raw("POST", path, body)
+                return await service_account_token(self.kube, ref.namespace, name, [audience])
             except (ApiError, Unreachable) as error:
                 raise IdentityError(f"failed to get a token of service account '{ref.namespace}/{name}': {error}") from None
-            if status != 201:
-                raise IdentityError(f"failed to get a token of service account '{ref.namespace}/{name}': status {status}")
-            return str(json.loads(raw)["status"]["token"])
 
         return WorkloadIdentity(annotations, request, provider.namespace, name)
 
