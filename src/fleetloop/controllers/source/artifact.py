@@ -16,7 +16,7 @@ from typing import BinaryIO
 import msgspec
 
 from fleetloop.api import reasons
-from fleetloop.api.meta import Artifact, Object
+from fleetloop.api.meta import Artifact, Key, Object
 from fleetloop.controllers.source.failures import SourceFailure, StorageOperationFailed
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Report
@@ -47,7 +47,7 @@ class Storage:
             return None
         await self._collect(obj, artifact, report)
         try:
-            await asyncio.to_thread(self._store.verify, artifact.path, artifact.digest)
+            await asyncio.to_thread(self._store.verify, _path_of(obj, artifact), artifact.digest)
         except NotStored:
             return None
         except (DigestMismatch, UnsupportedDigest, UnsafePath) as error:
@@ -95,16 +95,19 @@ class Storage:
             raise StorageOperationFailed(reasons.SYMLINK_UPDATE_FAILED, message) from error
         return self.url(path)
 
-    def has(self, artifact: Artifact) -> bool:
-        """Whether the file is here; nothing is said of its content."""
+    def has(self, owner: Object | Key, artifact: Artifact) -> bool:
+        """Whether the owner's file is here; nothing is said of its content."""
         try:
-            return self._store.find(artifact.path) is not None
+            return self._store.find(_path_of(owner, artifact)) is not None
         except UnsafePath:
             return False
 
-    def file_of(self, artifact: Artifact) -> Path:
-        """Where an artifact of this store lies on disk."""
-        return self._store.root / artifact.path
+    def file_of(self, owner: Object | Key, artifact: Artifact) -> Path:
+        """Where the owner's artifact lies on disk. Raises StorageOperationFailed for one that cannot be its own."""
+        try:
+            return self._store.root / _path_of(owner, artifact)
+        except UnsafePath as error:
+            raise StorageOperationFailed(reasons.ILLEGAL_PATH, str(error)) from error
 
     def url(self, path: str) -> str:
         return f"{self._advertised}/{path}"
@@ -143,6 +146,14 @@ async def work_folder(parent: Path | None) -> AsyncIterator[Path]:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-def folder_of(obj: Object) -> str:
+def _path_of(owner: Object | Key, artifact: Artifact) -> str:
+    """Statuses may be written by tenants: one names no other's file. Raises UnsafePath."""
+    folder, _, name = artifact.path.rpartition("/")
+    if folder != folder_of(owner) or name in {"", ".", ".."}:
+        raise UnsafePath(f"'{artifact.path[:300]}' is no artifact of {owner.kind} '{owner.namespace}/{owner.name}'")
+    return artifact.path
+
+
+def folder_of(obj: Object | Key) -> str:
     """`gitrepository/<namespace>/<name>`."""
     return f"{obj.kind.lower()}/{obj.namespace}/{obj.name}"

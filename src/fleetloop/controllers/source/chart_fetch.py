@@ -108,7 +108,7 @@ class ChartFetch:
 
     async def _index(self, source: HelmRepository, folder: Path, report: Report) -> helm_index.Index:
         artifact = source.status.artifact
-        if artifact is not None and self.storage.has(artifact):
+        if artifact is not None and self.storage.has(source, artifact):
             return await self._stored_index(source, artifact, report)
         url, raw, made = helm_index.index_url(source.spec.url), folder / "index", folder / "index.json"
         access = await helm_access(self.kube, source)
@@ -121,7 +121,7 @@ class ChartFetch:
         if kept is not None:
             return kept
         try:
-            index = await asyncio.to_thread(_read_index, self.storage.file_of(artifact))
+            index = await asyncio.to_thread(_read_index, self.storage.file_of(source, artifact))
         except helm_index.HelmRepositoryError as error:
             raise _no_version(error) from error
         if not self.cache.keep(artifact.path, index):

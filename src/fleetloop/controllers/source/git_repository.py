@@ -13,7 +13,7 @@ from fleetloop import git
 from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.durations import seconds_of
-from fleetloop.api.meta import Artifact, Status
+from fleetloop.api.meta import Artifact, Key, Status
 from fleetloop.api.source import GitInclude, GitRepository, GitRepositoryStatus
 from fleetloop.controllers.source.artifact import Storage, work_folder
 from fleetloop.controllers.source.failures import SourceFailure, VerificationFailed
@@ -115,7 +115,10 @@ class _Pass(SourcePass):
     async def _archive(self, tree: Path, commit: git.Commit, includes: tuple[Artifact, ...]) -> None:
         repo, storage = self._repo, self.storage
         if includes:
-            archives = [storage.file_of(artifact) for artifact in includes]
+            archives = [
+                storage.file_of(Key(repo.kind, repo.namespace, include.repository.name), artifact)
+                for include, artifact in zip(repo.spec.include, includes, strict=True)
+            ]
             await asyncio.to_thread(copy_includes, repo.spec.include, archives, tree)
         try:
             rules = await asyncio.to_thread(read_rules, tree, repo.spec.ignore)

@@ -98,7 +98,7 @@ class _Pass(SourcePass):
         if isinstance(source, HelmRepository) and is_static(source):
             return source, None
         artifact: Artifact | None = source.status.artifact  # type: ignore[attr-defined]  # every source kind has one
-        if artifact is None or not self._tools.storage.has(artifact):
+        if artifact is None or not self._tools.storage.has(source, artifact):
             message = f"no artifact available for {ref.kind} source '{ref.name}'"
             raise FetchFailed(reasons.NO_SOURCE_ARTIFACT, message)
         return source, artifact
@@ -113,7 +113,7 @@ class _Pass(SourcePass):
             return await self._package(fetched.path, "", "", folder, metadata=str(self._chart.metadata.generation))
         assert artifact is not None  # only static repositories have none
         tree = folder / "source"
-        await asyncio.to_thread(_unpack, self._tools.storage.file_of(artifact), tree)
+        await asyncio.to_thread(_unpack, self._tools.storage.file_of(source, artifact), tree)
         return await self._from_tree(tree, artifact, folder)
 
     async def _fetch(self, source: HelmRepository, artifact: Artifact | None, folder: Path) -> Fetched:
