@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from fleetloop.fleet import new_age_key
 from fleetloop.kube import Manifest, ObjectRef
 from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space
 from tests.kit.conditions import condition
+from tests.kit.controller import Controller
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -188,12 +190,31 @@ async def test_dependents_follow_at_once(space: Space) -> None:
     await space.publish({"base/cm.yaml": CONFIG_MAP, "app/x.yaml": OTHER}, ONE)
     app = await space.kustomization("app", path="./app", dependsOn=[{"name": "base"}])
     live = await space.failed(app, "DependencyNotReady")
-    assert condition(live, "Ready")["message"] == f"dependency '{space.name}/base' not found"
+    reason = 'kustomizations.kustomize.toolkit.fluxcd.io "base" not found'
+    assert condition(live, "Ready")["message"] == f"dependency '{space.name}/base' not found: {reason}"
     loop = asyncio.get_running_loop()
     started = loop.time()
     await space.ready(await space.kustomization("base", path="./base"), ONE)
     await space.ready(app, ONE)
     assert loop.time() - started < 25, "the dependent waited for its timer"
+
+
+async def test_a_dependency_may_be_another_shards(space: Space, tmp_path: Path) -> None:
+    """8.11: it is looked for beyond what the controller watches."""
+    await space.publish({"base/cm.yaml": CONFIG_MAP, "app/x.yaml": OTHER}, ONE)
+    await space.ready(await space.kustomization("base", path="./base"), ONE)
+    everyone = space.world.controller
+    flags = (*everyone.flags, f"--watch-label-selector=shard={space.name}")
+    shard = Controller("kustomize-controller", everyone.kubeconfig, tmp_path, flags)
+    await everyone.stop()
+    try:
+        await shard.start()
+        app = await space.kustomization("app", path="./app", dependsOn=[{"name": "base"}])
+        await space.kube.patch(app, {"metadata": {"labels": {"shard": space.name}}})
+        await space.ready(app, ONE)
+    finally:
+        await shard.stop()
+        await everyone.start()
 
 
 async def test_ready_expressions_decide(space: Space) -> None:

@@ -1,6 +1,7 @@
 """The decisions of kustomize-controller, without a cluster."""
 
 import datetime
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from fleetloop.controllers.kustomize.settings import GATES, KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import belongs_to
 from fleetloop.kube.apply import Change
+from fleetloop.kube.errors import NotFound
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.normal_form import normalized
 from fleetloop.kube.objects import ObjectRef
@@ -102,6 +104,16 @@ def test_cross_namespace_sources_are_blocked_when_locked_down() -> None:
         find_source(ks, Sources({repo.key: repo}), settings("--no-cross-namespace-refs=true"))
 
 
+def reader(*known: Kustomization) -> Callable[[Key], Awaitable[Kustomization]]:
+    async def read(key: Key) -> Kustomization:
+        for ks in known:
+            if ks.key == key:
+                return ks
+        raise NotFound(404, "NotFound", f'kustomizations.kustomize.toolkit.fluxcd.io "{key.name}" not found')
+
+    return read
+
+
 async def never(_: str, __: dict[str, Any]) -> bool:
     raise AssertionError("no expression to evaluate")
 
@@ -112,7 +124,7 @@ DEPENDENT = {"dependsOn": [{"name": "base"}]}
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (None, "dependency 'team/base' not found"),
+        (None, "dependency 'team/base' not found: kustomizations.kustomize.toolkit.fluxcd.io \"base\" not found"),
         ({}, "dependency 'team/base' is not ready"),
         ({"conditions": [READY], "observedGeneration": 0}, "dependency 'team/base' is not ready"),
         (
@@ -123,14 +135,14 @@ DEPENDENT = {"dependsOn": [{"name": "base"}]}
 )
 async def test_dependencies_not_met_sk29(status: dict[str, Any] | None, message: str) -> None:
     """SK29: the dependency is judged as it is now; its becoming ready wakes us (`dependents`), no 30 s to wait out."""
-    known = {} if status is None else {Key("Kustomization", "team", "base"): kustomization("base", status)}
+    known = [] if status is None else [kustomization("base", status)]
     with pytest.raises(DependencyNotReady, match=message):
-        await check_dependencies(kustomization(**DEPENDENT), known.get, "main@sha1:aaa", never, additive=False)
+        await check_dependencies(kustomization(**DEPENDENT), reader(*known), "main@sha1:aaa", never, additive=False)
 
 
 async def test_dependencies_met() -> None:
     base = kustomization("base", {"conditions": [READY], "observedGeneration": 1, "lastAppliedRevision": "main@sha1:aaa"})
-    await check_dependencies(kustomization(**DEPENDENT), {base.key: base}.get, "main@sha1:aaa", never, additive=False)
+    await check_dependencies(kustomization(**DEPENDENT), reader(base), "main@sha1:aaa", never, additive=False)
     assert dependents(base.key, [base, kustomization("app", **DEPENDENT)]) == [Key("Kustomization", "team", "app")]
 
 
@@ -146,11 +158,11 @@ async def test_ready_expressions_replace_the_other_rules() -> None:
     async def breaks(_: str, __: dict[str, Any]) -> bool:
         raise ValueError("no such field")
 
-    await check_dependencies(ks, {base.key: base}.get, "r", answers, additive=False)
+    await check_dependencies(ks, reader(base), "r", answers, additive=False)
     with pytest.raises(DependencyNotReady):
-        await check_dependencies(ks, {base.key: base}.get, "r", answers, additive=True)
+        await check_dependencies(ks, reader(base), "r", answers, additive=True)
     with pytest.raises(BadExpression, match=r"readyExpr 'dep.x': no such field"):
-        await check_dependencies(ks, {base.key: base}.get, "r", breaks, additive=False)
+        await check_dependencies(ks, reader(base), "r", breaks, additive=False)
 
 
 def test_circular_dependencies_wake_one_another_sk30() -> None:

@@ -10,6 +10,7 @@ from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key
 from fleetloop.controllers.kustomize.failures import DependencyNotReady
 from fleetloop.controllers.kustomize.sources import source_key
+from fleetloop.kube.errors import NotFound
 from fleetloop.runtime.health_rules import BadExpression
 
 Evaluate = Callable[[str, dict[str, Any]], Awaitable[bool]]  # expression, variables; raises ValueError
@@ -17,18 +18,20 @@ Evaluate = Callable[[str, dict[str, Any]], Awaitable[bool]]  # expression, varia
 
 async def check_dependencies(
     kustomization: Kustomization,
-    find: Callable[[Key], Kustomization | None],
+    read: Callable[[Key], Awaitable[Kustomization]],
     revision: str,
     evaluate: Evaluate,
     *,
     additive: bool,
 ) -> None:
-    """Raises DependencyNotReady naming the first one, BadExpression. `additive`: readyExpr comes on top of the other rules."""
+    """Raises DependencyNotReady naming the first one, BadExpression. `read` raises NotFound; `additive`: readyExpr comes on top
+    of the other rules."""
     for ref in kustomization.spec.depends_on:
         name = f"{ref.namespace or kustomization.namespace}/{ref.name}"
-        dependency = find(dependency_key(kustomization, ref))
-        if dependency is None:
-            raise DependencyNotReady(f"dependency '{name}' not found")
+        try:
+            dependency = await read(dependency_key(kustomization, ref))
+        except NotFound as error:
+            raise DependencyNotReady(f"dependency '{name}' not found: {error}") from error
         if ref.ready_expr and not await _holds(kustomization, ref, dependency, evaluate):
             raise DependencyNotReady(f"dependency '{name}' is not ready according to readyExpr eval")
         if not ref.ready_expr or additive:

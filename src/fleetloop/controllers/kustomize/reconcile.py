@@ -152,7 +152,7 @@ class KustomizationReconciler:
         wait = self._tools.settings.requeue_dependency
         additive = self._tools.settings.gate("AdditiveCELDependencyCheck")
         try:
-            await check_dependencies(ks, self._tools.find, source.revision, self._tools.expressions.holds, additive=additive)
+            await check_dependencies(ks, self._tools.read, source.revision, self._tools.expressions.holds, additive=additive)
         except DependencyNotReady as failure:
             message = f"Dependencies do not meet ready condition, retrying in {wait:g}s"
             ready = ks.status.condition("Ready")

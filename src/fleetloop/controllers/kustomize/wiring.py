@@ -43,6 +43,7 @@ from fleetloop.kube.normal_form import normalized
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.config_watches import CachedReader, ConfigWatches, Reader
 from fleetloop.runtime.controller import Controller
+from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.events import Fact
 from fleetloop.runtime.foreign_writes import FIGHT, Dampers, ForeignWrite, foreign_write
 from fleetloop.runtime.health_rules import RuleJudge
@@ -61,6 +62,7 @@ from fleetloop.storage.reader import (
 from fleetloop.storage.tarball import UnsafeArchive
 from fleetloop.task_group import TaskGroup
 
+KIND = kind_named("Kustomization")
 STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize-controller; the object's own status is not
 
 
@@ -102,9 +104,8 @@ class Wiring:
         self._configs = self._config_watches()
         self._waits = HealthWaits(self._enqueue, self._health_of)
         self._reconciler = KustomizationReconciler(self._kustomize_tools())
-        kind = kind_named("Kustomization")
         self._controller = Controller(
-            kind,
+            KIND,
             Kustomization,
             self._reconciler,
             tools.kube,
@@ -129,7 +130,7 @@ class Wiring:
             rights=ReadRights(),
             settings=self._settings,
             sources_for=self._sources.for_pass,
-            find=lambda key: self._controller.cache.get(key.namespace, key.name),
+            read=self._read,
             tree_of=self._tree_of,
             build=self._build,
             handover=self._handover,
@@ -152,6 +153,12 @@ class Wiring:
             if ref in config_refs(ks):
                 self._reconciler.configured(ks.key, ref)
                 self._enqueue(ks.key)
+
+    async def _read(self, key: Key) -> Kustomization:
+        """Another controller's too, which reconciles other labels or namespaces. Raises NotFound."""
+        if found := self._controller.cache.get(key.namespace, key.name):
+            return found
+        return decoded(Kustomization, await self._tools.kube.get(ObjectRef(KIND.api_version, KIND.kind, key.namespace, key.name)))
 
     def _enqueue(self, key: Key) -> None:
         self._controller.enqueue(key)
