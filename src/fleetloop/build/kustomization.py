@@ -86,10 +86,12 @@ def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Objects, and for each the file of the source that it comes from, "" when that is not known."""
+    """Objects, and for each the file of the source that it comes from, "" when that is not known; `digest`: see `digest_of`, ""
+    when nobody computed it."""
 
     objects: list[Manifest]
     files: list[str]
+    digest: str = ""
 
 
 async def build_objects(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None = None) -> list[Manifest]:
@@ -124,12 +126,19 @@ async def _build(tree: Path, request: BuildRequest, engines: Engines, cache: Bui
         objects = await _substitute(objects, request, engines)
     if request.decryption_keys is None and not request.for_show:
         check_decrypted(objects)
-    return Built(objects, built.files if len(objects) == len(built.files) else [""] * len(objects))  # a list became its items
+    files = built.files if len(objects) == len(built.files) else [""] * len(objects)  # a list became its items
+    return Built(objects, files, built.digest if objects is built.objects else "")
+
+
+async def digest_of(built: Built, request: BuildRequest, engines: Engines) -> str:
+    """Of the objects as YAML: by it, status.history tells one build from another."""
+    return built.digest or f"sha256:{hashlib.sha256((await emit_yaml(built.objects, request, engines)).encode()).hexdigest()}"
 
 
 async def emit_yaml(objects: list[Manifest], request: BuildRequest, engines: Engines) -> str:
-    """The objects as one YAML text in the form of Go's programs; its digest is what status.history records."""
-    result = await call(engines, request.family, "yaml.emit", request.step_timeout, {"documents": objects}, "emit YAML")
+    """The objects as one YAML text in the form of Go's programs."""
+    args = {"documents": objects}
+    result = await call(engines, request.family, "yaml.emit", request.step_timeout, args, "emit YAML", request.owner)
     text: str = result["text"]
     return text
 
@@ -149,17 +158,16 @@ async def _plain(tree: Path, request: BuildRequest, engines: Engines, cache: Bui
     inputs = [request.source, request.path, request.settings, request.step_timeout, asdict(request.limits)]
     key = hashlib.blake2b(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS), digest_size=32).digest()
     try:
-        pairs = await cache.objects(key, lambda: _pairs(tree, request, engines))
-        return Built([pair["object"] for pair in pairs], [pair["file"] for pair in pairs])
+        return Built(**await cache.result(key, lambda: _kept(tree, request, engines)))
     except BuildError as error:
         if not (request.allow_remote_bases and REMOTE_REFUSED in str(error)):
             raise
     return await _kustomize(tree, request, {}, engines)
 
 
-async def _pairs(tree: Path, request: BuildRequest, engines: Engines) -> list[dict[str, Any]]:
+async def _kept(tree: Path, request: BuildRequest, engines: Engines) -> dict[str, Any]:
     built = await _kustomize(tree, request, {}, engines, remote_bases=False)
-    return [{"object": manifest, "file": file} for manifest, file in zip(built.objects, built.files, strict=True)]
+    return {"objects": built.objects, "files": built.files, "digest": await digest_of(built, request, engines)}
 
 
 async def _kustomize(

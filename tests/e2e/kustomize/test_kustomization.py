@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ async def test_applied_ready_and_reported(space: Space) -> None:
     }
     managers = {(e["manager"], e["operation"]) for e in applied["metadata"]["managedFields"]}
     assert managers == {("kustomize-controller", "Apply")}
+
+
+async def test_history_names_a_build_by_its_yaml(space: Space) -> None:
+    """8.13: before owner labels and common metadata, as other controllers have recorded it; with variables too."""
+    await space.publish({"cm.yaml": CONFIG_MAP.replace("'1'", "'${a:=1}'")}, ONE)
+    text = f"apiVersion: v1\ndata:\n  a: %s\nkind: ConfigMap\nmetadata:\n  name: settings\n  namespace: {space.name}\n"
+    ref = await space.kustomization(commonMetadata={"labels": {"team": "a"}})
+    live = await space.ready(ref, ONE)
+    digests = [f"sha256:{hashlib.sha256((text % value).encode()).hexdigest()}" for value in ("x", "${a:=1}")]
+    assert live["status"]["history"][0]["digest"] == digests[1]
+    ref = await space.kustomization(postBuild={"substitute": {"a": "x"}})
+    live = await space.until(ref, lambda live: len(live["status"]["history"]) == 2)
+    assert [snapshot["digest"] for snapshot in live["status"]["history"]] == digests
 
 
 async def test_events_sk23(space: Space) -> None:
@@ -300,6 +314,7 @@ async def test_one_invalid_object_blocks_its_stage_sk26(space: Space) -> None:
     await space.publish({"cm.yaml": CONFIG_MAP, "broken.yaml": broken}, ONE)
     live = await space.failed(await space.kustomization(retryInterval="1h"), "ReconciliationFailed")
     assert f"ConfigMap/{space.name}/other dry-run failed" in condition(live, "Ready")["message"]
+    assert live["status"]["history"][0]["lastReconciledStatus"] == "ReconciliationFailed"
     assert await space.kube.find(space.config_map()) is None
 
 

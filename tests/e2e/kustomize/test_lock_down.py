@@ -89,6 +89,7 @@ async def test_pruning_needs_the_tenants_right_too(space: Space) -> None:
     ids = [entry["id"] for entry in live["status"]["inventory"]["entries"]]
     assert ids == [f"{space.name}_settings__ConfigMap", f"{space.name}_other__ConfigMap"]
     assert "delete failed, errors:" in condition(live, "Ready")["message"]
+    assert live["status"]["history"][0]["lastReconciledStatus"] == "PruneFailed"
 
 
 async def test_an_inventory_of_what_was_never_applied_is_let_go(space: Space) -> None:

@@ -21,9 +21,11 @@ from fleetloop.controllers.kustomize.failures import (
     BuildFailed,
     DependencyNotReady,
     HealthCheckFailed,
+    PruneFailed,
+    ReconciliationFailed,
 )
 from fleetloop.controllers.kustomize.health import health_targets, judge
-from fleetloop.controllers.kustomize.history import digest_of, recorded
+from fleetloop.controllers.kustomize.history import recorded
 from fleetloop.controllers.kustomize.pass_facts import begin, event_metadata, is_news, pass_token, timeout_of, was_requested
 from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import cluster_of, user_of
@@ -132,10 +134,16 @@ class KustomizationReconciler:
         self._outdated.pop(ks.key, None)
         started = time.monotonic()
         built = await self._build(ks, draft, source, report)
-        digest = digest_of(built.objects)
-        changes = await self._applier.apply(ks, draft, source, built, cluster, report)
+        try:
+            changes = await self._applier.apply(ks, draft, source, built, cluster, report)
+        except (ReconciliationFailed, PruneFailed) as failure:
+            seconds = time.monotonic() - started
+            draft.history = recorded(draft.history, built.digest, failure.reason, source, seconds, utc_now())
+            raise
         waiting = self._wait_for(ks, source, token, changes, built.objects, cluster)
-        applied = self._applied[ks.key] = Applied(token, digest, started, waiting, bool(changes.lines()), source.artifact.digest)
+        applied = self._applied[ks.key] = Applied(
+            token, built.digest, started, waiting, bool(changes.lines()), source.artifact.digest
+        )
         if waiting is None:
             remove(draft, HEALTHY)
             return self._done(ks, draft, source, applied)

@@ -16,7 +16,16 @@ from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key, content_of
 from fleetloop.api.old_versions import upgraded
 from fleetloop.auth import TokenCache
-from fleetloop.build import BuildCache, BuildRequest, Built, EncryptedSecret, build_with_files, label_objects, settings_of
+from fleetloop.build import (
+    BuildCache,
+    BuildRequest,
+    Built,
+    EncryptedSecret,
+    build_with_files,
+    digest_of,
+    label_objects,
+    settings_of,
+)
 from fleetloop.build.expressions import Expressions
 from fleetloop.controllers.kustomize.configs import config_refs
 from fleetloop.controllers.kustomize.decryption import DecryptionAccess
@@ -275,4 +284,4 @@ class Wiring:
             common.labels if common else None,
             common.annotations if common else None,
         )
-        return Built(labelled, built.files)
+        return Built(labelled, built.files, await digest_of(built, request, self._engines))
