@@ -98,6 +98,20 @@ async def test_a_broken_revision_leaves_the_good_one_in_place_sk21_sk22(space: S
     await space.ready(ref, THREE)
 
 
+async def test_a_path_that_the_artifact_lacks_is_no_attempt(space: Space) -> None:
+    """8.2-6: like an artifact that cannot be had."""
+    await space.publish({"app/cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(path="./app", retryInterval="1h")
+    await space.ready(ref, ONE)
+    await space.publish({"apps/cm.yaml": CONFIG_MAP}, TWO)
+    live = await space.failed(ref, "ArtifactFailed")
+    message = "kustomization path not found: stat ./app: no such file or directory"
+    assert (condition(live, "Ready")["message"], live["status"]["lastAttemptedRevision"]) == (message, ONE)
+    await space.event(message)
+    await space.kustomization(path="./apps/../../../apps")
+    await space.ready(ref, TWO)
+
+
 async def test_what_git_drops_is_pruned_unless_it_says_no(space: Space) -> None:
     kept = OTHER.replace("{name: other}", "{name: other, annotations: {kustomize.toolkit.fluxcd.io/prune: disabled}}")
     await space.publish({"cm.yaml": CONFIG_MAP, "kept.yaml": kept}, ONE)

@@ -30,6 +30,7 @@ from fleetloop.controllers.kustomize.pass_facts import begin, event_metadata, is
 from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import cluster_of, user_of
 from fleetloop.controllers.kustomize.tools import KustomizeTools
+from fleetloop.controllers.kustomize.tree import check_path
 from fleetloop.kube.apply import ChangeSet
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import Manifest, ObjectRef
@@ -172,10 +173,11 @@ class KustomizationReconciler:
     async def _build(self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report) -> Built:
         draft_is_news = is_news(ks, source)
         timeout = duration_text(timeout_of(ks))
-        draft.last_attempted_revision = source.revision
         if draft_is_news:
             begin(ks, draft, f"Building manifests for revision {source.revision} with a timeout of {timeout}")
         async with self._tools.tree_of(source, self._tools.settings.requeue_dependency) as tree:
+            check_path(tree, ks.spec.path)
+            draft.last_attempted_revision = source.revision
             try:
                 return await self._tools.build(tree, source, ks, timeout_of(ks))
             except BuildError as error:
