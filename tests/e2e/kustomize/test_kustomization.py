@@ -257,6 +257,10 @@ async def test_ready_expressions_decide(space: Space) -> None:
     await space.until(app, lambda live: condition(live, "Ready")["message"] == message)
     await space.kube.patch(app, {"metadata": {"labels": {"tier": "gold"}, "annotations": {REQUESTED_AT: "again"}}})
     await space.ready(app, ONE)
+    no_conditions = "dep.status.conditions.filter(c, c.type == 'Ready').exists(c, c.status == 'True')"
+    await space.kustomization("app", path="./app", dependsOn=[{"name": "base", "readyExpr": no_conditions}])
+    live = await space.failed(app, "DependencyNotReady")
+    assert condition(live, "Ready")["message"].endswith("no such key: conditions")
     await space.kustomization("app", path="./app", dependsOn=[{"name": "base", "readyExpr": "dep.metadata.name +"}])
     live = await space.failed(app, "InvalidCELExpression")
     assert condition(live, "Stalled")["status"] == "True"

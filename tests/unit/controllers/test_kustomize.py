@@ -10,6 +10,7 @@ import pytest
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object
 from fleetloop.api.source import GitRepository
+from fleetloop.build.expressions import NotCompiled
 from fleetloop.controllers.kustomize.dependencies import check_dependencies, dependents
 from fleetloop.controllers.kustomize.failures import (
     AccessDenied,
@@ -156,13 +157,18 @@ async def test_ready_expressions_replace_the_other_rules() -> None:
         return True
 
     async def breaks(_: str, __: dict[str, Any]) -> bool:
-        raise ValueError("no such field")
+        raise NotCompiled("no such function")
+
+    async def cannot_tell(_: str, __: dict[str, Any]) -> bool:
+        raise ValueError("no such key")
 
     await check_dependencies(ks, reader(base), "r", answers, additive=False)
     with pytest.raises(DependencyNotReady):
         await check_dependencies(ks, reader(base), "r", answers, additive=True)
-    with pytest.raises(BadExpression, match=r"readyExpr 'dep.x': no such field"):
+    with pytest.raises(BadExpression, match=r"readyExpr 'dep.x': no such function"):
         await check_dependencies(ks, reader(base), "r", breaks, additive=False)
+    with pytest.raises(DependencyNotReady, match="dependency 'team/base' is not ready according to readyExpr eval: no such key"):
+        await check_dependencies(ks, reader(base), "r", cannot_tell, additive=False)
 
 
 def test_circular_dependencies_wake_one_another_sk30() -> None:
