@@ -194,6 +194,18 @@ def test_health_checks_are_not_given_a_namespace() -> None:
     assert health_targets(kustomization(), [Change(D, "created", 7)], []) == frozenset()
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_never_itself_and_a_job_may_be_gone_when_it_is_done(wait: bool) -> None:
+    """8.10: whether all objects are waited for, or those listed."""
+    job = ObjectRef("batch/v1", "Job", "team", "j")
+    manifest = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "team"}}
+    listed = [{"apiVersion": r.api_version, "kind": r.kind, "name": r.name, "namespace": r.namespace} for r in (job, SELF)]
+    changes = [Change(job, "created", 7), Change(SELF, "created", 9)]
+    for spec, may_vanish in (({"ttlSecondsAfterFinished": 0}, True), ({}, False)):
+        targets = health_targets(kustomization(wait=wait, healthChecks=listed), changes, [manifest | {"spec": spec}])
+        assert [(t.ref, t.version, t.may_vanish) for t in targets] == [(job, 7, may_vanish)]
+
+
 def test_verdicts_in_words() -> None:
     assert judge({}, 1) is None
     late = judge({D: Health("InProgress")}, 30)
