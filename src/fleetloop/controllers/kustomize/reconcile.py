@@ -38,7 +38,7 @@ from fleetloop.runtime import settle as settling
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.conditions import mark, remove
 from fleetloop.runtime.controller import Report
-from fleetloop.runtime.health_rules import check_rules
+from fleetloop.runtime.health_rules import BadExpression, check_rules
 from fleetloop.runtime.health_waits import Verdict
 from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Waiting
 
@@ -88,7 +88,10 @@ class KustomizationReconciler:
         await self._tools.finalize(obj, report)
 
     def settle(self, obj: Kustomization, draft: Status, result: Outcome | Failure, now: datetime.datetime) -> None:
+        observed = draft.observed_generation
         settling.settle(draft, result, generation=obj.metadata.generation, now=now)
+        if isinstance(result, Failure) and not isinstance(result, BadExpression):
+            draft.observed_generation = observed  # SK21: also where it is stalled
 
     def suspended(self, obj: Kustomization, draft: Status) -> None:
         """Nothing but lastHandledReconcileAt."""
