@@ -214,12 +214,15 @@ spec:
 
 
 async def test_dependents_follow_at_once(space: Space) -> None:
-    """No 30 s between a dependency's becoming ready and its dependents (SK29)."""
+    """No 30 s between a dependency's becoming ready and its dependents (SK29). Each try in vain is told."""
     await space.publish({"base/cm.yaml": CONFIG_MAP, "app/x.yaml": OTHER}, ONE)
     app = await space.kustomization("app", path="./app", dependsOn=[{"name": "base"}])
     live = await space.failed(app, "DependencyNotReady")
     reason = 'kustomizations.kustomize.toolkit.fluxcd.io "base" not found'
     assert condition(live, "Ready")["message"] == f"dependency '{space.name}/base' not found: {reason}"
+    event = await space.event("Dependencies do not meet ready condition, retrying in 30s")
+    await space.kube.patch(app, {"metadata": {"annotations": {REQUESTED_AT: "now"}}})
+    await space.until(ObjectRef("v1", "Event", space.name, event["metadata"]["name"]), lambda live: live["count"] == 2)
     loop = asyncio.get_running_loop()
     started = loop.time()
     await space.ready(await space.kustomization("base", path="./base"), ONE)

@@ -167,9 +167,7 @@ class KustomizationReconciler:
             await check_dependencies(ks, self._tools.read, source.revision, self._tools.expressions.holds, additive=additive)
         except DependencyNotReady as failure:
             message = f"Dependencies do not meet ready condition, retrying in {wait:g}s"
-            ready = ks.status.condition("Ready")
-            if ready is None or ready.message != str(failure):
-                report.event("Normal", failure.reason, message, event_metadata(source))
+            report.event("Normal", failure.reason, message, event_metadata(source))
             failure.retry, failure.after = Retry.AFTER, wait
             raise
 
