@@ -16,7 +16,7 @@ from fleetloop.build.calls import call
 from fleetloop.build.decryption import Decryptor, LogIn, check_decrypted, no_login
 from fleetloop.build.errors import BuildError
 from fleetloop.build.manifest import Manifest
-from fleetloop.build.substitution import check_names
+from fleetloop.build.substitution import check_variables
 from fleetloop.engine import Engines, Family
 
 REMOTE_REFUSED = "remote bases are disabled"  # engine/internal/kustomize/remote.go
@@ -50,7 +50,8 @@ class BuildRequest:
     `settings`: see `settings_of`. `decryption_keys`: the data of the decryption Secret, None without spec.decryption;
     `log_in` gets what it lacks.
     `variables`: see `variables_of`; without any, expressions stay as they are, unless `substitute_always`
-    (substituteStrategy Always). `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
+    (substituteStrategy Always). `missing_variables`: why some could not be read, told of the first object that takes any.
+    `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
     `for_show`: nobody applies the objects, so that Secrets may stay encrypted. `source`: the digest of the tree, if known.
     `owner`: for whom it is built, the namespace; one owner's builds do not bar the others' (engine.shares).
     """
@@ -60,6 +61,7 @@ class BuildRequest:
     decryption_keys: Mapping[str, bytes] | None = field(default=None, repr=False)
     log_in: LogIn = no_login
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    missing_variables: str = ""
     substitute_always: bool = False
     strict: bool = True
     allow_remote_bases: bool = True
@@ -122,7 +124,7 @@ async def _build(tree: Path, request: BuildRequest, engines: Engines, cache: Bui
         overlay = await decryptor.decrypt_files(await _encrypted_files(tree, request, engines))
         built = await _kustomize(tree, request, overlay, engines)
         objects = await decryptor.decrypt_objects(built.objects)
-    if request.variables or request.substitute_always:
+    if request.variables or request.missing_variables or request.substitute_always:
         objects = await _substitute(objects, request, engines)
     if request.decryption_keys is None and not request.for_show:
         check_decrypted(objects)
@@ -189,7 +191,7 @@ async def _kustomize(
 
 
 async def _substitute(objects: list[Manifest], request: BuildRequest, engines: Engines) -> list[Manifest]:
-    check_names(request.variables, objects)
+    check_variables(request.variables, objects, request.missing_variables)
     args = {"objects": objects, "variables": request.variables, "strict": request.strict}
     result = await call(engines, request.family, "substitute", request.step_timeout, args, "post build failed", request.owner)
     substituted: list[Manifest] = result["objects"]

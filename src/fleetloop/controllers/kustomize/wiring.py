@@ -260,12 +260,14 @@ class Wiring:
 
     async def _build(self, tree: Path, source: Source, ks: Kustomization, timeout: float) -> Built:
         post_build, common = ks.spec.post_build, ks.spec.common_metadata
+        variables, missing = await read_variables(ks, self._config_reader)
         request = BuildRequest(
             path=ks.spec.path,
             settings=settings_of(content_of(ks.spec)),
             decryption_keys=await self._decryption.keys(ks),
             log_in=self._decryption.log_in(ks),
-            variables=await read_variables(ks, self._config_reader),
+            variables=variables,
+            missing_variables=missing,
             substitute_always=post_build is not None and post_build.substitute_strategy == "Always",
             strict=self._settings.gate("StrictPostBuildSubstitutions"),
             allow_remote_bases=not self._settings.no_remote_bases,
