@@ -279,6 +279,7 @@ class Wiring:
             built = await build_with_files(tree, request, self._engines, self._builds)
         except EncryptedSecret as error:
             raise ReconciliationFailed(str(error)) from error
+        digest = await digest_of(built, request, self._engines)
         labelled = label_objects(
             [normalized(upgraded(manifest)) for manifest in built.objects],
             ks.name,
@@ -286,4 +287,4 @@ class Wiring:
             common.labels if common else None,
             common.annotations if common else None,
         )
-        return Built(labelled, built.files, await digest_of(built, request, self._engines))
+        return Built(labelled, built.files, digest)
