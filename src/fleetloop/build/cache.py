@@ -6,18 +6,18 @@ Nothing that was decrypted or substituted is kept, nor anything that came from o
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import orjson
 
 from fleetloop.build.errors import BuildError
-from fleetloop.build.manifest import Manifest
 
 KEPT_BYTES = 64 << 20
 LARGEST_SHARE = 4  # a result of more than a quarter of all is not worth the others
 
 
 class BuildCache:
-    """One event loop owns it. Keeps JSON, so that callers may change the objects they get."""
+    """One event loop owns it. Keeps JSON, so that callers may change what they get."""
 
     def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
         self._kept_bytes = kept_bytes
@@ -25,20 +25,20 @@ class BuildCache:
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()  # least recently used first
         self._running: dict[bytes, asyncio.Future[bytes]] = {}
 
-    async def objects(self, key: bytes, build: Callable[[], Awaitable[list[Manifest]]]) -> list[Manifest]:
+    async def result(self, key: bytes, build: Callable[[], Awaitable[Any]]) -> Any:
         """What `build` gives, or gave for the same key. Who comes while it runs shares its end, a BuildError too."""
         while running := self._running.get(key):
             await asyncio.wait([running])
             if not running.cancelled():
-                return _read(running.result())
+                return orjson.loads(running.result())
         data = self._kept.get(key)
         if data is None:
             data = await self._make(key, build)
         else:
             self._kept.move_to_end(key)
-        return _read(data)
+        return orjson.loads(data)
 
-    async def _make(self, key: bytes, build: Callable[[], Awaitable[list[Manifest]]]) -> bytes:
+    async def _make(self, key: bytes, build: Callable[[], Awaitable[Any]]) -> bytes:
         running = self._running[key] = asyncio.get_running_loop().create_future()
         try:
             data = orjson.dumps(await build())
@@ -60,8 +60,3 @@ class BuildCache:
         self._size += len(data)
         while self._size > self._kept_bytes:
             self._size -= len(self._kept.popitem(last=False)[1])
-
-
-def _read(data: bytes) -> list[Manifest]:
-    objects: list[Manifest] = orjson.loads(data)
-    return objects

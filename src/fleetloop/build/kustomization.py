@@ -16,7 +16,7 @@ from fleetloop.build.calls import call
 from fleetloop.build.decryption import Decryptor, LogIn, check_decrypted, no_login
 from fleetloop.build.errors import BuildError
 from fleetloop.build.manifest import Manifest
-from fleetloop.build.substitution import check_names
+from fleetloop.build.substitution import check_variables
 from fleetloop.engine import Engines, Family
 
 REMOTE_REFUSED = "remote bases are disabled"  # engine/internal/kustomize/remote.go
@@ -50,7 +50,8 @@ class BuildRequest:
     `settings`: see `settings_of`. `decryption_keys`: the data of the decryption Secret, None without spec.decryption;
     `log_in` gets what it lacks.
     `variables`: see `variables_of`; without any, expressions stay as they are, unless `substitute_always`
-    (substituteStrategy Always). `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
+    (substituteStrategy Always). `missing_variables`: why some could not be read, told of the first object that takes any.
+    `strict`: a variable that is not set is an error. `timeout` in seconds, for each step.
     `for_show`: nobody applies the objects, so that Secrets may stay encrypted. `source`: the digest of the tree, if known.
     `owner`: for whom it is built, the namespace; one owner's builds do not bar the others' (engine.shares).
     """
@@ -60,6 +61,7 @@ class BuildRequest:
     decryption_keys: Mapping[str, bytes] | None = field(default=None, repr=False)
     log_in: LogIn = no_login
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    missing_variables: str = ""
     substitute_always: bool = False
     strict: bool = True
     allow_remote_bases: bool = True
@@ -86,10 +88,12 @@ def settings_of(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Objects, and for each the file of the source that it comes from, "" when that is not known."""
+    """Objects, and for each the file of the source that it comes from, "" when that is not known; `digest`: see `digest_of`, ""
+    when nobody computed it."""
 
     objects: list[Manifest]
     files: list[str]
+    digest: str = ""
 
 
 async def build_objects(tree: Path, request: BuildRequest, engines: Engines, cache: BuildCache | None = None) -> list[Manifest]:
@@ -120,16 +124,23 @@ async def _build(tree: Path, request: BuildRequest, engines: Engines, cache: Bui
         overlay = await decryptor.decrypt_files(await _encrypted_files(tree, request, engines))
         built = await _kustomize(tree, request, overlay, engines)
         objects = await decryptor.decrypt_objects(built.objects)
-    if request.variables or request.substitute_always:
+    if request.variables or request.missing_variables or request.substitute_always:
         objects = await _substitute(objects, request, engines)
     if request.decryption_keys is None and not request.for_show:
         check_decrypted(objects)
-    return Built(objects, built.files if len(objects) == len(built.files) else [""] * len(objects))  # a list became its items
+    files = built.files if len(objects) == len(built.files) else [""] * len(objects)  # a list became its items
+    return Built(objects, files, built.digest if objects is built.objects else "")
+
+
+async def digest_of(built: Built, request: BuildRequest, engines: Engines) -> str:
+    """Of the objects as YAML: by it, status.history tells one build from another."""
+    return built.digest or f"sha256:{hashlib.sha256((await emit_yaml(built.objects, request, engines)).encode()).hexdigest()}"
 
 
 async def emit_yaml(objects: list[Manifest], request: BuildRequest, engines: Engines) -> str:
-    """The objects as one YAML text in the form of Go's programs; its digest is what status.history records."""
-    result = await call(engines, request.family, "yaml.emit", request.step_timeout, {"documents": objects}, "emit YAML")
+    """The objects as one YAML text in the form of Go's programs."""
+    args = {"documents": objects}
+    result = await call(engines, request.family, "yaml.emit", request.step_timeout, args, "emit YAML", request.owner)
     text: str = result["text"]
     return text
 
@@ -149,17 +160,16 @@ async def _plain(tree: Path, request: BuildRequest, engines: Engines, cache: Bui
     inputs = [request.source, request.path, request.settings, request.step_timeout, asdict(request.limits)]
     key = hashlib.blake2b(orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS), digest_size=32).digest()
     try:
-        pairs = await cache.objects(key, lambda: _pairs(tree, request, engines))
-        return Built([pair["object"] for pair in pairs], [pair["file"] for pair in pairs])
+        return Built(**await cache.result(key, lambda: _kept(tree, request, engines)))
     except BuildError as error:
         if not (request.allow_remote_bases and REMOTE_REFUSED in str(error)):
             raise
     return await _kustomize(tree, request, {}, engines)
 
 
-async def _pairs(tree: Path, request: BuildRequest, engines: Engines) -> list[dict[str, Any]]:
+async def _kept(tree: Path, request: BuildRequest, engines: Engines) -> dict[str, Any]:
     built = await _kustomize(tree, request, {}, engines, remote_bases=False)
-    return [{"object": manifest, "file": file} for manifest, file in zip(built.objects, built.files, strict=True)]
+    return {"objects": built.objects, "files": built.files, "digest": await digest_of(built, request, engines)}
 
 
 async def _kustomize(
@@ -181,7 +191,7 @@ async def _kustomize(
 
 
 async def _substitute(objects: list[Manifest], request: BuildRequest, engines: Engines) -> list[Manifest]:
-    check_names(request.variables, objects)
+    check_variables(request.variables, objects, request.missing_variables)
     args = {"objects": objects, "variables": request.variables, "strict": request.strict}
     result = await call(engines, request.family, "substitute", request.step_timeout, args, "post build failed", request.owner)
     substituted: list[Manifest] = result["objects"]

@@ -24,6 +24,9 @@ def is_static(kind: Kind, obj: Manifest) -> bool:
 
 def is_ready(kind: Kind, obj: Manifest) -> bool:
     """Done, for this generation. ⚠ CLI8: not ready yet is no failure; raises CliError for what cannot become ready any more."""
+    stalled = condition(obj, "Stalled") or {}
+    if stalled.get("status") == "True" and stalled.get("observedGeneration") == obj["metadata"].get("generation"):
+        raise CliError(stalled.get("message", ""))  # a Kustomization's observedGeneration does not follow (SK21)
     if not is_static(kind, obj) and not _is_observed(obj):
         return False
     return is_current(obj)

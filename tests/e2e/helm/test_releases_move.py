@@ -159,6 +159,9 @@ async def test_what_it_depends_on_comes_first(space: Space) -> None:
     base["metadata"]["labels"] = {"go": "yes"}
     await space.kube.apply(base)
     await space.ready()
+    await space.install(dependsOn=[{"name": "base", "readyExpr": "dep.metadata.labels.missing == 'x'"}])
+    live = await space.failed("DependencyNotReady")
+    assert condition(live, "Ready")["message"].endswith("no such key: missing")
     await space.install(dependsOn=[{"name": "base", "readyExpr": "dep.("}])
     live = await space.failed("InvalidCELExpression", "Stalled")
     assert condition(live, "Ready")["message"].startswith("Reconciliation failed terminally due to configuration error: ")

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from fleetloop.fleet import new_age_key
 from fleetloop.kube import Manifest, ObjectRef
 from tests.e2e.kustomize.conftest import KUSTOMIZE_API, Space
 from tests.kit.conditions import condition
+from tests.kit.controller import Controller
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -53,6 +56,19 @@ async def test_applied_ready_and_reported(space: Space) -> None:
     assert managers == {("kustomize-controller", "Apply")}
 
 
+async def test_history_names_a_build_by_its_yaml(space: Space) -> None:
+    """8.13: before owner labels and common metadata, as other controllers have recorded it; with variables too."""
+    await space.publish({"cm.yaml": CONFIG_MAP.replace("'1'", "'${a:=1}'")}, ONE)
+    text = f"apiVersion: v1\ndata:\n  a: %s\nkind: ConfigMap\nmetadata:\n  name: settings\n  namespace: {space.name}\n"
+    ref = await space.kustomization(commonMetadata={"labels": {"team": "a"}})
+    live = await space.ready(ref, ONE)
+    digests = [f"sha256:{hashlib.sha256((text % value).encode()).hexdigest()}" for value in ("x", "${a:=1}")]
+    assert live["status"]["history"][0]["digest"] == digests[1]
+    ref = await space.kustomization(postBuild={"substitute": {"a": "x"}})
+    live = await space.until(ref, lambda live: len(live["status"]["history"]) == 2)
+    assert [snapshot["digest"] for snapshot in live["status"]["history"]] == digests
+
+
 async def test_events_sk23(space: Space) -> None:
     """SK23: the change list carries the reason Ready has at that moment."""
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
@@ -80,6 +96,20 @@ async def test_a_broken_revision_leaves_the_good_one_in_place_sk21_sk22(space: S
     assert await space.kube.find(space.config_map())
     await space.publish({"cm.yaml": CONFIG_MAP}, THREE)
     await space.ready(ref, THREE)
+
+
+async def test_a_path_that_the_artifact_lacks_is_no_attempt(space: Space) -> None:
+    """8.2-6: like an artifact that cannot be had."""
+    await space.publish({"app/cm.yaml": CONFIG_MAP}, ONE)
+    ref = await space.kustomization(path="./app", retryInterval="1h")
+    await space.ready(ref, ONE)
+    await space.publish({"apps/cm.yaml": CONFIG_MAP}, TWO)
+    live = await space.failed(ref, "ArtifactFailed")
+    message = "kustomization path not found: stat ./app: no such file or directory"
+    assert (condition(live, "Ready")["message"], live["status"]["lastAttemptedRevision"]) == (message, ONE)
+    await space.event(message)
+    await space.kustomization(path="./apps/../../../apps")
+    await space.ready(ref, TWO)
 
 
 async def test_what_git_drops_is_pruned_unless_it_says_no(space: Space) -> None:
@@ -184,16 +214,38 @@ spec:
 
 
 async def test_dependents_follow_at_once(space: Space) -> None:
-    """No 30 s between a dependency's becoming ready and its dependents (SK29)."""
+    """No 30 s between a dependency's becoming ready and its dependents (SK29). Each try in vain is told."""
     await space.publish({"base/cm.yaml": CONFIG_MAP, "app/x.yaml": OTHER}, ONE)
     app = await space.kustomization("app", path="./app", dependsOn=[{"name": "base"}])
     live = await space.failed(app, "DependencyNotReady")
-    assert condition(live, "Ready")["message"] == f"dependency '{space.name}/base' not found"
+    reason = 'kustomizations.kustomize.toolkit.fluxcd.io "base" not found'
+    assert condition(live, "Ready")["message"] == f"dependency '{space.name}/base' not found: {reason}"
+    event = await space.event("Dependencies do not meet ready condition, retrying in 30s")
+    await space.kube.patch(app, {"metadata": {"annotations": {REQUESTED_AT: "now"}}})
+    await space.until(ObjectRef("v1", "Event", space.name, event["metadata"]["name"]), lambda live: live["count"] == 2)
     loop = asyncio.get_running_loop()
     started = loop.time()
     await space.ready(await space.kustomization("base", path="./base"), ONE)
     await space.ready(app, ONE)
     assert loop.time() - started < 25, "the dependent waited for its timer"
+
+
+async def test_a_dependency_may_be_another_shards(space: Space, tmp_path: Path) -> None:
+    """8.11: it is looked for beyond what the controller watches."""
+    await space.publish({"base/cm.yaml": CONFIG_MAP, "app/x.yaml": OTHER}, ONE)
+    await space.ready(await space.kustomization("base", path="./base"), ONE)
+    everyone = space.world.controller
+    flags = (*everyone.flags, f"--watch-label-selector=shard={space.name}")
+    shard = Controller("kustomize-controller", everyone.kubeconfig, tmp_path, flags)
+    await everyone.stop()
+    try:
+        await shard.start()
+        app = await space.kustomization("app", path="./app", dependsOn=[{"name": "base"}])
+        await space.kube.patch(app, {"metadata": {"labels": {"shard": space.name}}})
+        await space.ready(app, ONE)
+    finally:
+        await shard.stop()
+        await everyone.start()
 
 
 async def test_ready_expressions_decide(space: Space) -> None:
@@ -208,6 +260,10 @@ async def test_ready_expressions_decide(space: Space) -> None:
     await space.until(app, lambda live: condition(live, "Ready")["message"] == message)
     await space.kube.patch(app, {"metadata": {"labels": {"tier": "gold"}, "annotations": {REQUESTED_AT: "again"}}})
     await space.ready(app, ONE)
+    no_conditions = "dep.status.conditions.filter(c, c.type == 'Ready').exists(c, c.status == 'True')"
+    await space.kustomization("app", path="./app", dependsOn=[{"name": "base", "readyExpr": no_conditions}])
+    live = await space.failed(app, "DependencyNotReady")
+    assert condition(live, "Ready")["message"].endswith("no such key: conditions")
     await space.kustomization("app", path="./app", dependsOn=[{"name": "base", "readyExpr": "dep.metadata.name +"}])
     live = await space.failed(app, "InvalidCELExpression")
     assert condition(live, "Stalled")["status"] == "True"
@@ -279,6 +335,7 @@ async def test_one_invalid_object_blocks_its_stage_sk26(space: Space) -> None:
     await space.publish({"cm.yaml": CONFIG_MAP, "broken.yaml": broken}, ONE)
     live = await space.failed(await space.kustomization(retryInterval="1h"), "ReconciliationFailed")
     assert f"ConfigMap/{space.name}/other dry-run failed" in condition(live, "Ready")["message"]
+    assert live["status"]["history"][0]["lastReconciledStatus"] == "ReconciliationFailed"
     assert await space.kube.find(space.config_map()) is None
 
 

@@ -11,14 +11,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 CLUSTER_ROLE = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: everything}\nrules: []\n"
 
 
-async def test_a_source_of_another_namespace_is_refused(space: Space) -> None:
+async def test_a_source_of_another_namespace_is_refused_sk21(space: Space) -> None:
+    """SK21: stalled, and still observedGeneration does not move."""
     await space.publish({"cm.yaml": CONFIG_MAP}, ONE)
     ref = await space.kustomization(sourceRef={"kind": "GitRepository", "name": "app", "namespace": "default"})
     live = await space.failed(ref, "AccessDenied")
     message = "can't access 'GitRepository/default/app', cross-namespace references have been blocked"
     assert condition(live, "Ready")["message"] == message
     assert condition(live, "Stalled")["reason"] == "AccessDenied"
-    assert live["status"]["observedGeneration"] == live["metadata"]["generation"]
+    assert live["status"]["observedGeneration"] == -1
 
 
 async def test_a_remote_base_is_refused(space: Space) -> None:
@@ -89,6 +90,7 @@ async def test_pruning_needs_the_tenants_right_too(space: Space) -> None:
     ids = [entry["id"] for entry in live["status"]["inventory"]["entries"]]
     assert ids == [f"{space.name}_settings__ConfigMap", f"{space.name}_other__ConfigMap"]
     assert "delete failed, errors:" in condition(live, "Ready")["message"]
+    assert live["status"]["history"][0]["lastReconciledStatus"] == "PruneFailed"
 
 
 async def test_an_inventory_of_what_was_never_applied_is_let_go(space: Space) -> None:

@@ -6,7 +6,7 @@ import base64
 import pytest
 
 from tests.e2e.kustomize.conftest import DEADLINE, KUSTOMIZE_API, Space, is_ready
-from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, OTHER, REQUESTED_AT, STUCK, TWO
+from tests.e2e.kustomize.test_kustomization import CONFIG_MAP, ONE, OTHER, REQUESTED_AT, STUCK, THREE, TWO
 from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -33,11 +33,22 @@ async def test_a_labelled_object_of_variables_wakes(space: Space, kind: str) -> 
 
 
 async def test_an_object_of_variables_that_appears_ends_the_failure(space: Space) -> None:
-    await space.publish({"cm.yaml": TEMPLATE}, ONE)
-    ref = await space.kustomization(postBuild={"substituteFrom": [{"kind": "ConfigMap", "name": "variables"}]})
-    await space.failed(ref, "BuildFailed")
-    await write_variables(space, "one", labels=WATCHED)
+    """It fails no object that wants no variables, and hides no error of the build."""
+    plain = TEMPLATE.replace("{name: settings}", "{name: plain, labels: {kustomize.toolkit.fluxcd.io/substitute: disabled}}")
+    await space.publish({"cm.yaml": plain}, ONE)
+    ref = await space.kustomization(
+        postBuild={"substituteFrom": [{"kind": "ConfigMap", "name": "variables"}]}, retryInterval="1h"
+    )
     await space.ready(ref, ONE)
+    await space.publish({"kustomization.yaml": "resources: [none.yaml]\n"}, TWO)
+    live = await space.failed(ref, "BuildFailed")
+    assert condition(live, "Ready")["message"].startswith("kustomize build failed: ")
+    await space.publish({"cm.yaml": TEMPLATE, "plain.yaml": plain}, THREE)
+    reason = "substitute from 'ConfigMap/variables' error: configmaps \"variables\" not found"
+    message = f"post build failed for 'ConfigMap.v1.[noGrp]/settings': {reason}"
+    await space.until(ref, lambda live: condition(live, "Ready")["message"] == message)
+    await write_variables(space, "one", labels=WATCHED)
+    await space.ready(ref, THREE)
 
 
 async def test_one_without_the_label_waits_for_the_interval(space: Space) -> None:

@@ -7,7 +7,7 @@ import pytest
 from fleetloop.build import BuildError, EncryptedSecret, label_objects, settings_of, variables_of
 from fleetloop.build.decryption import check_decrypted, format_by_marker, format_by_name, is_encrypted
 from fleetloop.build.manifest import kustomize_name_of, name_of
-from fleetloop.build.substitution import check_names
+from fleetloop.build.substitution import check_variables
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "token", "namespace": "apps"}}
 
@@ -33,16 +33,24 @@ def test_later_variables_win_and_inline_ones_over_all() -> None:
 @pytest.mark.parametrize("name", ["1A", "a-b", "a.b", "", "ä", "a b", "A\n"])
 def test_bad_variable_name(name: str) -> None:
     with pytest.raises(BuildError) as caught:
-        check_names([name], [SECRET])
+        check_variables([name], [SECRET])
     pattern = "^[_[:alpha:]][_[:alpha:][:digit:]]*$"
     assert str(caught.value) == (
         f"post build failed for 'Secret.v1.[noGrp]/token': '{name}' var name is invalid, must match '{pattern}'"
     )
-    check_names([name], [])
+    check_variables([name], [])
+
+
+def test_missing_variables_are_told_of_the_first_object_that_takes_any() -> None:
+    switch = {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}
+    labelled, annotated = ({**SECRET, "metadata": {"name": "x", where: switch}} for where in ("labels", "annotations"))
+    check_variables(["1A"], [labelled, annotated], "not found")
+    with pytest.raises(BuildError, match=r"^post build failed for 'Secret.v1.\[noGrp\]/token': not found$"):
+        check_variables(["1A"], [labelled, annotated, SECRET], "not found")
 
 
 def test_good_variable_names() -> None:
-    check_names(["a", "_", "A_1"], [SECRET])
+    check_variables(["a", "_", "A_1"], [SECRET])
 
 
 def test_common_metadata_wins_over_owner_labels() -> None:

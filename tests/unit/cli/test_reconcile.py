@@ -98,6 +98,16 @@ def test_a_stall_ends_the_wait() -> None:
         _is_handled(KUSTOMIZATION, "before")(manifest("Kustomization", lastHandledReconcileAt="before", conditions=stalled))
 
 
+def test_a_stall_in_this_generation_ends_the_wait_for_an_object_never_ready() -> None:
+    """A Kustomization's observedGeneration does not follow a stall (SK21)."""
+    stalled = {"type": "Stalled", "status": "True", "reason": "AccessDenied", "message": "tenant b", "observedGeneration": 1}
+    status = {"observedGeneration": -1, "conditions": [stalled, *conditions("False", "AccessDenied", "tenant b")]}
+    with pytest.raises(CliError, match="tenant b"):
+        is_ready(KUSTOMIZATION, manifest("Kustomization", **status))
+    stalled["observedGeneration"] = 0  # of what was wanted before
+    assert not is_ready(KUSTOMIZATION, manifest("Kustomization", **status))
+
+
 @pytest.mark.parametrize(
     ("status", "ready"),
     [

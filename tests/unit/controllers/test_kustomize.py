@@ -1,6 +1,7 @@
 """The decisions of kustomize-controller, without a cluster."""
 
 import datetime
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Artifact, Key, Object
 from fleetloop.api.source import GitRepository
+from fleetloop.build.expressions import NotCompiled
 from fleetloop.controllers.kustomize.dependencies import check_dependencies, dependents
 from fleetloop.controllers.kustomize.failures import (
     AccessDenied,
@@ -23,6 +25,7 @@ from fleetloop.controllers.kustomize.settings import GATES, KustomizeSettings
 from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import belongs_to
 from fleetloop.kube.apply import Change
+from fleetloop.kube.errors import NotFound
 from fleetloop.kube.kstatus import Health
 from fleetloop.kube.normal_form import normalized
 from fleetloop.kube.objects import ObjectRef
@@ -102,6 +105,16 @@ def test_cross_namespace_sources_are_blocked_when_locked_down() -> None:
         find_source(ks, Sources({repo.key: repo}), settings("--no-cross-namespace-refs=true"))
 
 
+def reader(*known: Kustomization) -> Callable[[Key], Awaitable[Kustomization]]:
+    async def read(key: Key) -> Kustomization:
+        for ks in known:
+            if ks.key == key:
+                return ks
+        raise NotFound(404, "NotFound", f'kustomizations.kustomize.toolkit.fluxcd.io "{key.name}" not found')
+
+    return read
+
+
 async def never(_: str, __: dict[str, Any]) -> bool:
     raise AssertionError("no expression to evaluate")
 
@@ -112,7 +125,7 @@ DEPENDENT = {"dependsOn": [{"name": "base"}]}
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (None, "dependency 'team/base' not found"),
+        (None, "dependency 'team/base' not found: kustomizations.kustomize.toolkit.fluxcd.io \"base\" not found"),
         ({}, "dependency 'team/base' is not ready"),
         ({"conditions": [READY], "observedGeneration": 0}, "dependency 'team/base' is not ready"),
         (
@@ -123,14 +136,14 @@ DEPENDENT = {"dependsOn": [{"name": "base"}]}
 )
 async def test_dependencies_not_met_sk29(status: dict[str, Any] | None, message: str) -> None:
     """SK29: the dependency is judged as it is now; its becoming ready wakes us (`dependents`), no 30 s to wait out."""
-    known = {} if status is None else {Key("Kustomization", "team", "base"): kustomization("base", status)}
+    known = [] if status is None else [kustomization("base", status)]
     with pytest.raises(DependencyNotReady, match=message):
-        await check_dependencies(kustomization(**DEPENDENT), known.get, "main@sha1:aaa", never, additive=False)
+        await check_dependencies(kustomization(**DEPENDENT), reader(*known), "main@sha1:aaa", never, additive=False)
 
 
 async def test_dependencies_met() -> None:
     base = kustomization("base", {"conditions": [READY], "observedGeneration": 1, "lastAppliedRevision": "main@sha1:aaa"})
-    await check_dependencies(kustomization(**DEPENDENT), {base.key: base}.get, "main@sha1:aaa", never, additive=False)
+    await check_dependencies(kustomization(**DEPENDENT), reader(base), "main@sha1:aaa", never, additive=False)
     assert dependents(base.key, [base, kustomization("app", **DEPENDENT)]) == [Key("Kustomization", "team", "app")]
 
 
@@ -144,13 +157,18 @@ async def test_ready_expressions_replace_the_other_rules() -> None:
         return True
 
     async def breaks(_: str, __: dict[str, Any]) -> bool:
-        raise ValueError("no such field")
+        raise NotCompiled("no such function")
 
-    await check_dependencies(ks, {base.key: base}.get, "r", answers, additive=False)
+    async def cannot_tell(_: str, __: dict[str, Any]) -> bool:
+        raise ValueError("no such key")
+
+    await check_dependencies(ks, reader(base), "r", answers, additive=False)
     with pytest.raises(DependencyNotReady):
-        await check_dependencies(ks, {base.key: base}.get, "r", answers, additive=True)
-    with pytest.raises(BadExpression, match=r"readyExpr 'dep.x': no such field"):
-        await check_dependencies(ks, {base.key: base}.get, "r", breaks, additive=False)
+        await check_dependencies(ks, reader(base), "r", answers, additive=True)
+    with pytest.raises(BadExpression, match=r"readyExpr 'dep.x': no such function"):
+        await check_dependencies(ks, reader(base), "r", breaks, additive=False)
+    with pytest.raises(DependencyNotReady, match="dependency 'team/base' is not ready according to readyExpr eval: no such key"):
+        await check_dependencies(ks, reader(base), "r", cannot_tell, additive=False)
 
 
 def test_circular_dependencies_wake_one_another_sk30() -> None:
@@ -174,6 +192,18 @@ def test_health_checks_are_not_given_a_namespace() -> None:
     targets = health_targets(kustomization(healthChecks=[{"kind": "Deployment", "name": "d", "namespace": "team"}]), [], [])
     assert [t.ref for t in targets] == [D]
     assert health_targets(kustomization(), [Change(D, "created", 7)], []) == frozenset()
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_never_itself_and_a_job_may_be_gone_when_it_is_done(wait: bool) -> None:
+    """8.10: whether all objects are waited for, or those listed."""
+    job = ObjectRef("batch/v1", "Job", "team", "j")
+    manifest = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "j", "namespace": "team"}}
+    listed = [{"apiVersion": r.api_version, "kind": r.kind, "name": r.name, "namespace": r.namespace} for r in (job, SELF)]
+    changes = [Change(job, "created", 7), Change(SELF, "created", 9)]
+    for spec, may_vanish in (({"ttlSecondsAfterFinished": 0}, True), ({}, False)):
+        targets = health_targets(kustomization(wait=wait, healthChecks=listed), changes, [manifest | {"spec": spec}])
+        assert [(t.ref, t.version, t.may_vanish) for t in targets] == [(job, 7, may_vanish)]
 
 
 def test_verdicts_in_words() -> None:

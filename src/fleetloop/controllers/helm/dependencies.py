@@ -7,6 +7,7 @@ import msgspec
 from fleetloop.api.applier import DependencyReference
 from fleetloop.api.helm import HelmRelease
 from fleetloop.api.meta import Key
+from fleetloop.build.expressions import NotCompiled
 from fleetloop.controllers.helm.failures import DependencyNotReady
 from fleetloop.controllers.helm.tools import HelmTools
 from fleetloop.runtime.health_rules import BadExpression
@@ -20,8 +21,8 @@ async def check_dependencies(release: HelmRelease, tools: HelmTools) -> None:
         name = f"{ref.namespace or release.namespace}/{ref.name}"
         if found is None:
             raise DependencyNotReady(f"unable to get '{name}' dependency: not found", after=after)
-        if ref.ready_expr and not await _holds(ref.ready_expr, release, found, tools):
-            raise DependencyNotReady(f"dependency '{name}' is not ready according to readyExpr eval", after=after)
+        if ref.ready_expr:
+            await _check_expression(ref.ready_expr, release, found, tools)
         if ref.ready_expr and not tools.settings.gate("AdditiveCELDependencyCheck"):
             continue
         if found.status.observed_generation != found.metadata.generation or not found.status.is_true("Ready"):
@@ -37,9 +38,15 @@ def dependents(key: Key, all_of_them: Iterable[HelmRelease]) -> list[Key]:
     return [one.key for one in all_of_them if any(dependency_key(one, ref) == key for ref in one.spec.depends_on)]
 
 
-async def _holds(expression: str, release: HelmRelease, dependency: HelmRelease, tools: HelmTools) -> bool:
+async def _check_expression(expression: str, release: HelmRelease, dependency: HelmRelease, tools: HelmTools) -> None:
     variables = {"self": msgspec.to_builtins(release), "dep": msgspec.to_builtins(dependency)}
+    not_ready = f"dependency '{dependency.namespace}/{dependency.name}' is not ready according to readyExpr eval"
+    after = tools.settings.requeue_dependency
     try:
-        return await tools.expressions.holds(expression, variables)
-    except ValueError as error:
+        holds = await tools.expressions.holds(expression, variables)
+    except NotCompiled as error:
         raise BadExpression(f"spec.dependsOn readyExpr {expression!r}: {error}") from error
+    except ValueError as error:
+        raise DependencyNotReady(f"{not_ready}: {error}", after=after) from error
+    if not holds:
+        raise DependencyNotReady(not_ready, after=after)

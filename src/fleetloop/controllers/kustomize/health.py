@@ -16,17 +16,15 @@ DEFAULT_API_VERSION = "apps/v1"
 def health_targets(
     kustomization: Kustomization, changes: Iterable[Change], objects: Iterable[Manifest], cluster: str = ""
 ) -> frozenset[Target]:
-    """With `wait` all applied objects, itself excluded; else the health checks that the spec lists. All on `cluster`."""
+    """With `wait` all applied objects, else the health checks that the spec lists; never itself. All on `cluster`."""
     spec = kustomization.spec
     versions = {change.ref: change.version for change in changes if change.action != "skipped"}
     own = (kustomization.kind, kustomization.namespace, kustomization.name)
-    custom = spec.health_check_exprs
-    if spec.wait:
-        fleeting = {ref_of(m) for m in objects if m.get("kind") == "Job" and _ends(m)}
-        refs = [ref for ref in versions if (ref.kind, ref.namespace, ref.name) != own]
-        return frozenset(Target(ref, versions[ref], ref in fleeting, rules_for(ref, custom), cluster) for ref in refs)
     listed = [ObjectRef(c.api_version or DEFAULT_API_VERSION, c.kind, c.namespace, c.name) for c in spec.health_checks]
-    return frozenset(Target(ref, versions.get(ref, 0), rules=rules_for(ref, custom), cluster=cluster) for ref in listed)
+    refs = [ref for ref in (versions if spec.wait else listed) if (ref.kind, ref.namespace, ref.name) != own]
+    fleeting = {ref_of(m) for m in objects if m.get("kind") == "Job" and _ends(m)}
+    rules = spec.health_check_exprs
+    return frozenset(Target(ref, versions.get(ref, 0), ref in fleeting, rules_for(ref, rules), cluster) for ref in refs)
 
 
 def judge(unsettled: Mapping[ObjectRef, Health], seconds: float) -> HealthCheckFailed | None:

@@ -1,31 +1,18 @@
 """The last results of a Kustomization: equal ones in a row are counted, five are kept. Pure. Flux: source-kustomize.md 8.13."""
 
 import datetime
-import hashlib
-from collections.abc import Sequence
-
-import orjson
 
 from fleetloop.api.durations import duration_text
 from fleetloop.api.kustomize import Snapshot
 from fleetloop.controllers.kustomize.sources import Source
-from fleetloop.kube.objects import Manifest
 
 KEPT = 5
-
-
-def digest_of(objects: Sequence[Manifest]) -> str:
-    """Of everything that is applied, before owner labels."""
-    hashed = hashlib.sha256()
-    for manifest in objects:
-        hashed.update(orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS))
-    return f"sha256:{hashed.hexdigest()}"
 
 
 def recorded(
     history: tuple[Snapshot, ...], digest: str, result: str, source: Source, seconds: float, now: datetime.datetime
 ) -> tuple[Snapshot, ...]:
-    """`result`: the Ready reason; `seconds`: what the pass took."""
+    """`digest`: the build's; `result`: the Ready reason; `seconds`: what the pass took."""
     now = now.replace(microsecond=0)
     old = next((s for s in history if s.digest == digest and s.last_reconciled_status == result), None)
     metadata = {"revision": source.revision} | ({"originRevision": source.origin_revision} if source.origin_revision else {})

@@ -21,13 +21,16 @@ from fleetloop.controllers.kustomize.failures import (
     BuildFailed,
     DependencyNotReady,
     HealthCheckFailed,
+    PruneFailed,
+    ReconciliationFailed,
 )
 from fleetloop.controllers.kustomize.health import health_targets, judge
-from fleetloop.controllers.kustomize.history import digest_of, recorded
+from fleetloop.controllers.kustomize.history import recorded
 from fleetloop.controllers.kustomize.pass_facts import begin, event_metadata, is_news, pass_token, timeout_of, was_requested
 from fleetloop.controllers.kustomize.sources import Source, find_source
 from fleetloop.controllers.kustomize.steps import cluster_of, user_of
 from fleetloop.controllers.kustomize.tools import KustomizeTools
+from fleetloop.controllers.kustomize.tree import check_path
 from fleetloop.kube.apply import ChangeSet
 from fleetloop.kube.live import LiveObject
 from fleetloop.kube.objects import Manifest, ObjectRef
@@ -35,7 +38,7 @@ from fleetloop.runtime import settle as settling
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.conditions import mark, remove
 from fleetloop.runtime.controller import Report
-from fleetloop.runtime.health_rules import check_rules
+from fleetloop.runtime.health_rules import BadExpression, check_rules
 from fleetloop.runtime.health_waits import Verdict
 from fleetloop.runtime.outcome import Done, Failure, Outcome, Retry, Waiting
 
@@ -85,7 +88,10 @@ class KustomizationReconciler:
         await self._tools.finalize(obj, report)
 
     def settle(self, obj: Kustomization, draft: Status, result: Outcome | Failure, now: datetime.datetime) -> None:
+        observed = draft.observed_generation
         settling.settle(draft, result, generation=obj.metadata.generation, now=now)
+        if isinstance(result, Failure) and not isinstance(result, BadExpression):
+            draft.observed_generation = observed  # SK21: also where it is stalled
 
     def suspended(self, obj: Kustomization, draft: Status) -> None:
         """Nothing but lastHandledReconcileAt."""
@@ -132,10 +138,16 @@ class KustomizationReconciler:
         self._outdated.pop(ks.key, None)
         started = time.monotonic()
         built = await self._build(ks, draft, source, report)
-        digest = digest_of(built.objects)
-        changes = await self._applier.apply(ks, draft, source, built, cluster, report)
+        try:
+            changes = await self._applier.apply(ks, draft, source, built, cluster, report)
+        except (ReconciliationFailed, PruneFailed) as failure:
+            seconds = time.monotonic() - started
+            draft.history = recorded(draft.history, built.digest, failure.reason, source, seconds, utc_now())
+            raise
         waiting = self._wait_for(ks, source, token, changes, built.objects, cluster)
-        applied = self._applied[ks.key] = Applied(token, digest, started, waiting, bool(changes.lines()), source.artifact.digest)
+        applied = self._applied[ks.key] = Applied(
+            token, built.digest, started, waiting, bool(changes.lines()), source.artifact.digest
+        )
         if waiting is None:
             remove(draft, HEALTHY)
             return self._done(ks, draft, source, applied)
@@ -152,22 +164,21 @@ class KustomizationReconciler:
         wait = self._tools.settings.requeue_dependency
         additive = self._tools.settings.gate("AdditiveCELDependencyCheck")
         try:
-            await check_dependencies(ks, self._tools.find, source.revision, self._tools.expressions.holds, additive=additive)
+            await check_dependencies(ks, self._tools.read, source.revision, self._tools.expressions.holds, additive=additive)
         except DependencyNotReady as failure:
             message = f"Dependencies do not meet ready condition, retrying in {wait:g}s"
-            ready = ks.status.condition("Ready")
-            if ready is None or ready.message != str(failure):
-                report.event("Normal", failure.reason, message, event_metadata(source))
+            report.event("Normal", failure.reason, message, event_metadata(source))
             failure.retry, failure.after = Retry.AFTER, wait
             raise
 
     async def _build(self, ks: Kustomization, draft: KustomizationStatus, source: Source, report: Report) -> Built:
         draft_is_news = is_news(ks, source)
         timeout = duration_text(timeout_of(ks))
-        draft.last_attempted_revision = source.revision
         if draft_is_news:
             begin(ks, draft, f"Building manifests for revision {source.revision} with a timeout of {timeout}")
         async with self._tools.tree_of(source, self._tools.settings.requeue_dependency) as tree:
+            check_path(tree, ks.spec.path)
+            draft.last_attempted_revision = source.revision
             try:
                 return await self._tools.build(tree, source, ks, timeout_of(ks))
             except BuildError as error:

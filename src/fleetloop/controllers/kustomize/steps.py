@@ -12,7 +12,7 @@ from fleetloop.access.kubeconfigs import ClusterUnusable
 from fleetloop.api import names
 from fleetloop.api.kustomize import Kustomization
 from fleetloop.build import variables_of
-from fleetloop.controllers.kustomize.failures import BadAccount, BuildFailed, ReconciliationFailed
+from fleetloop.controllers.kustomize.failures import BadAccount, ReconciliationFailed
 from fleetloop.controllers.kustomize.settings import KustomizeSettings
 from fleetloop.kube import service_accounts
 from fleetloop.kube.client import Kube
@@ -49,23 +49,23 @@ def acting_as(kustomization: Kustomization, kube: Kube, settings: KustomizeSetti
     return kube.acting_as(user) if user else kube
 
 
-async def read_variables(kustomization: Kustomization, reader: Reader) -> dict[str, str]:
-    """What postBuild substitutes, by name. Raises BuildFailed naming the object that is missing."""
+async def read_variables(kustomization: Kustomization, reader: Reader) -> tuple[dict[str, str], str]:
+    """What postBuild substitutes, by name; which object is missing, "" for none."""
     post_build = kustomization.spec.post_build
     if post_build is None:
-        return {}
-    referenced = []
+        return {}, ""
+    referenced, missing = [], ""
     for ref in post_build.substitute_from:
         try:
             manifest = await reader.get(ObjectRef("v1", ref.kind, kustomization.namespace, ref.name))
         except ServerFailed:
             raise
         except ApiError as error:
-            if ref.optional and isinstance(error, NotFound):
-                continue
-            raise BuildFailed(f"substitute from '{ref.kind}/{ref.name}' error: {error.message}") from error
+            if not ref.optional or not isinstance(error, NotFound):
+                missing = missing or f"substitute from '{ref.kind}/{ref.name}' error: {error.message}"
+            continue
         referenced.append({name: value.decode(errors="replace") for name, value in data_of(manifest).items()})
-    return variables_of(referenced, post_build.substitute)
+    return variables_of(referenced, post_build.substitute), missing
 
 
 def data_of(manifest: Manifest) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ class KustomizeTools:
     rights: ReadRights
     settings: KustomizeSettings
     sources_for: Callable[[Kustomization], Awaitable[Sources]]
-    find: Callable[[Key], Kustomization | None]
+    read: Callable[[Key], Awaitable[Kustomization]]
     tree_of: TreeOf
     build: Build
     handover: Handover

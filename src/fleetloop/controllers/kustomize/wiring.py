@@ -16,7 +16,16 @@ from fleetloop.api.kustomize import Kustomization
 from fleetloop.api.meta import Key, content_of
 from fleetloop.api.old_versions import upgraded
 from fleetloop.auth import TokenCache
-from fleetloop.build import BuildCache, BuildRequest, Built, EncryptedSecret, build_with_files, label_objects, settings_of
+from fleetloop.build import (
+    BuildCache,
+    BuildRequest,
+    Built,
+    EncryptedSecret,
+    build_with_files,
+    digest_of,
+    label_objects,
+    settings_of,
+)
 from fleetloop.build.expressions import Expressions
 from fleetloop.controllers.kustomize.configs import config_refs
 from fleetloop.controllers.kustomize.decryption import DecryptionAccess
@@ -43,6 +52,7 @@ from fleetloop.kube.normal_form import normalized
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.config_watches import CachedReader, ConfigWatches, Reader
 from fleetloop.runtime.controller import Controller
+from fleetloop.runtime.decode import decoded
 from fleetloop.runtime.events import Fact
 from fleetloop.runtime.foreign_writes import FIGHT, Dampers, ForeignWrite, foreign_write
 from fleetloop.runtime.health_rules import RuleJudge
@@ -61,6 +71,7 @@ from fleetloop.storage.reader import (
 from fleetloop.storage.tarball import UnsafeArchive
 from fleetloop.task_group import TaskGroup
 
+KIND = kind_named("Kustomization")
 STATUS_MANAGER = "gotk-kustomize-controller"  # objects are applied as kustomize-controller; the object's own status is not
 
 
@@ -102,9 +113,8 @@ class Wiring:
         self._configs = self._config_watches()
         self._waits = HealthWaits(self._enqueue, self._health_of)
         self._reconciler = KustomizationReconciler(self._kustomize_tools())
-        kind = kind_named("Kustomization")
         self._controller = Controller(
-            kind,
+            KIND,
             Kustomization,
             self._reconciler,
             tools.kube,
@@ -129,7 +139,7 @@ class Wiring:
             rights=ReadRights(),
             settings=self._settings,
             sources_for=self._sources.for_pass,
-            find=lambda key: self._controller.cache.get(key.namespace, key.name),
+            read=self._read,
             tree_of=self._tree_of,
             build=self._build,
             handover=self._handover,
@@ -152,6 +162,12 @@ class Wiring:
             if ref in config_refs(ks):
                 self._reconciler.configured(ks.key, ref)
                 self._enqueue(ks.key)
+
+    async def _read(self, key: Key) -> Kustomization:
+        """Another controller's too, which reconciles other labels or namespaces. Raises NotFound."""
+        if found := self._controller.cache.get(key.namespace, key.name):
+            return found
+        return decoded(Kustomization, await self._tools.kube.get(ObjectRef(KIND.api_version, KIND.kind, key.namespace, key.name)))
 
     def _enqueue(self, key: Key) -> None:
         self._controller.enqueue(key)
@@ -244,12 +260,14 @@ class Wiring:
 
     async def _build(self, tree: Path, source: Source, ks: Kustomization, timeout: float) -> Built:
         post_build, common = ks.spec.post_build, ks.spec.common_metadata
+        variables, missing = await read_variables(ks, self._config_reader)
         request = BuildRequest(
             path=ks.spec.path,
             settings=settings_of(content_of(ks.spec)),
             decryption_keys=await self._decryption.keys(ks),
             log_in=self._decryption.log_in(ks),
-            variables=await read_variables(ks, self._config_reader),
+            variables=variables,
+            missing_variables=missing,
             substitute_always=post_build is not None and post_build.substitute_strategy == "Always",
             strict=self._settings.gate("StrictPostBuildSubstitutions"),
             allow_remote_bases=not self._settings.no_remote_bases,
@@ -261,6 +279,7 @@ class Wiring:
             built = await build_with_files(tree, request, self._engines, self._builds)
         except EncryptedSecret as error:
             raise ReconciliationFailed(str(error)) from error
+        digest = await digest_of(built, request, self._engines)
         labelled = label_objects(
             [normalized(upgraded(manifest)) for manifest in built.objects],
             ks.name,
@@ -268,4 +287,4 @@ class Wiring:
             common.labels if common else None,
             common.annotations if common else None,
         )
-        return Built(labelled, built.files)
+        return Built(labelled, built.files, digest)
