@@ -83,12 +83,11 @@ def git_plan(flags: "Git", namespace: str, password: str, timeout: float, enviro
     common, url = flags.common, _remote(flags)
     ca = authority(common)
     key = private_key(common)
-    is_code_commit = CODE_COMMIT.fullmatch(url.host) is not None
-    if is_code_commit:
+    if CODE_COMMIT.fullmatch(url.host):
         _check_code_commit(flags, url, key)
     return Plan(
         components=common.install.options(namespace),
-        sync=_sync(common, flags.sync, namespace, _sync_url(flags, url), "aws" if is_code_commit else ""),
+        sync=_sync(common, flags.sync, namespace, _sync_url(flags, url)),
         remote=url,
         credentials=_credentials(flags, url, password, key, ca, environment),
         secret=_git_secret(flags, url, password, key, ca),
@@ -176,7 +175,7 @@ def _check_code_commit(flags: "Git", url: GitUrl, key: bytes) -> None:
         )
 
 
-def _sync(common: "BootstrapOptions", flags: "SyncFlags", namespace: str, url: str, provider: str = "") -> Sync:
+def _sync(common: "BootstrapOptions", flags: "SyncFlags", namespace: str, url: str) -> Sync:
     return Sync(
         namespace=namespace,
         url=url,
@@ -184,7 +183,6 @@ def _sync(common: "BootstrapOptions", flags: "SyncFlags", namespace: str, url: s
         path=flags.path,
         interval=duration_text(flags.interval),
         secret_name=common.secret_name,
-        provider=provider,
         recurse_submodules=common.recurse_submodules,
         sparse_checkout=common.sparse_checkout,
     )
