@@ -91,7 +91,7 @@ def git_plan(flags: "Git", namespace: str, password: str, timeout: float, enviro
         remote=url,
         credentials=_credentials(flags, url, password, key, ca, environment),
         secret=_git_secret(flags, url, password, key, ca),
-        commits=_commits(common),
+        commits=_commits(common, password),
         pull_secret=common.install.pull_secret(),
         overrides=common.install.force,
         timeout=timeout,
@@ -192,21 +192,23 @@ def _generated(common: "BootstrapOptions", host: SshHost) -> GeneratedKey:
     return GeneratedKey(host, common.ssh_key_algorithm, common.ssh_rsa_bits, common.ssh_ecdsa_curve)
 
 
-def _commits(common: "BootstrapOptions") -> CommitStyle:
-    return CommitStyle(Person(common.author_name, common.author_email), common.commit_message_appendix, _signer(common))
+def _commits(common: "BootstrapOptions", passphrase: str = "") -> CommitStyle:
+    """`passphrase`: of the private key file."""
+    author = Person(common.author_name, common.author_email)
+    return CommitStyle(author, common.commit_message_appendix, _signer(common, passphrase))
 
 
-def _signer(common: "BootstrapOptions") -> Signer | None:
+def _signer(common: "BootstrapOptions", passphrase: str) -> Signer | None:
     if common.gpg_key_ring:
         ring = _file(common.gpg_key_ring, "unable to open GPG key ring")
         return _key("invalid GPG signing key", lambda: OpenPgpSigner(ring, common.gpg_key_id, common.gpg_passphrase))
-    password = common.ssh_signing_password or common.ssh_signing_passphrase
     if common.ssh_signing_key_file:
+        password = common.ssh_signing_password or common.ssh_signing_passphrase
         identity = _file(common.ssh_signing_key_file, "failed to read SSH signing key file")
         return _key("invalid SSH signing key", lambda: SshSigner(identity, password))
     if common.ssh_signing_reuse_private_key:
         identity = private_key(common)
-        return _key("invalid signing key (reused from --private-key-file)", lambda: SshSigner(identity, password))
+        return _key("invalid signing key (reused from --private-key-file)", lambda: SshSigner(identity, passphrase))
     return None
 
 
