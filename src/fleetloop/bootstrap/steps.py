@@ -137,7 +137,7 @@ async def reconcile_source_secret(plan: Plan, findings: Findings, repository: Re
         tools.say.success(f"public key: {key_text(key.identity_pub.decode())}")
         if plan.target:
             await _ensure_deploy_key(plan, repository, key.identity_pub, tools)
-        elif isinstance(plan.secret.access, GeneratedKey) and not await tools.ask(
+        elif isinstance(plan.secret.access, GeneratedKey) and not await tools.ask_access(
             "Please give the key access to your repository"
         ):
             raise Cancelled("aborting")

@@ -56,7 +56,7 @@ def plan_for(place: Place, name: str) -> Plan:
 
 
 def tools_with(place: Place, hands: RealHands, heard: Heard) -> Tools:
-    return Tools(place.kube, hands, Git.inheriting({"PATH": "/usr/bin:/bin"}), no_build, heard, yes, no_wait)
+    return Tools(place.kube, hands, Git.inheriting({"PATH": "/usr/bin:/bin"}), no_build, heard, yes, yes, no_wait)
 
 
 async def no_build(tree: Path, directory: str) -> list[Manifest]:
