@@ -78,9 +78,10 @@ async def preflight(plan: Plan, kube: Kube, forge: Forge | None) -> Findings:
     if installs and not plan.overrides:
         await problems.of(_check_other_managers(kube, plan), None)
     secret = await problems.of(_find_secret(kube, plan), None)
-    known_hosts = await problems.of(_scan(plan.secret.host), b"")
+    host = None if plan.secret.is_kept(secret) else plan.secret.host
+    known_hosts = await problems.of(_scan(host), b"")
     cloned_from = _unknown_host(plan)
-    same = cloned_from == plan.secret.host
+    same = cloned_from == host
     clone_known_hosts = known_hosts if same else await problems.of(_scan(cloned_from), b"")
     repository = None
     if forge and plan.target:
