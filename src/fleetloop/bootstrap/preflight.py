@@ -18,7 +18,7 @@ from fleetloop.bootstrap.prerequisites import (
     rights_to_install,
     rights_to_sync,
 )
-from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, SshHost, data_of
+from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, SshHost, data_of, public_key_of
 from fleetloop.bootstrap.waits import kustomization
 from fleetloop.forge import DeployKey, Forge, ForgeError, NotOnForge, Repository, Right
 from fleetloop.forge.errors import ForgeAnswered
@@ -218,7 +218,7 @@ async def _will_write_key(
         return False
     if secret is None or not plan.secret.is_kept(secret):
         return True
-    wanted = deploy_key(plan, target, secret["identity.pub"])
+    wanted = deploy_key(plan, target, public_key_of(secret))
     found = await forge.find_deploy_key(repository, wanted.title)
     return found is None or (found.text, found.read_only) != (wanted.text, wanted.read_only)
 

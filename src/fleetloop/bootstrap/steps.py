@@ -18,6 +18,7 @@ from fleetloop.bootstrap.secret import (
     GeneratedKey,
     GivenKey,
     contents,
+    public_key_of,
     secret_manifest,
 )
 from fleetloop.bootstrap.tools import Tools
@@ -129,7 +130,8 @@ async def reconcile_source_secret(plan: Plan, findings: Findings, repository: Re
     tools.say.action(f'determining if source secret "{name}" exists')
     if findings.secret is not None and plan.secret.is_kept(findings.secret):
         tools.say.success("source secret up to date")
-        await _ensure_deploy_key(plan, repository, findings.secret["identity.pub"], tools)
+        if plan.target:
+            await _ensure_deploy_key(plan, repository, public_key_of(findings.secret), tools)
         return
     tools.say.action("generating source secret")
     key = await asyncio.to_thread(_key_pair, plan)
