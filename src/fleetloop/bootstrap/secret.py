@@ -18,7 +18,7 @@ Data: TypeAlias = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class SshHost:
-    """Whose host key goes into known_hosts."""
+    """Whose host key goes into known_hosts. `name`: as in a URL, an IPv6 address in brackets."""
 
     name: str
     port: int = 22

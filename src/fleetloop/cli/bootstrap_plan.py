@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from fleetloop.api.durations import duration_text
 from fleetloop.bootstrap.errors import BootstrapError, InvalidPlan
@@ -235,8 +236,8 @@ def _file(path: str, doing: str) -> bytes:
 
 
 def _ssh_host(text: str) -> SshHost:
-    host, colon, port = domain_of(text).rpartition(":")
-    return SshHost(host, int(port)) if colon else SshHost(port)
+    domain = domain_of(text)
+    return SshHost(Site(domain).host, urlsplit(f"//{domain}").port or 22)
 
 
 def _netloc(host: SshHost) -> str:
