@@ -181,6 +181,7 @@ async def test_bs43_bs44_uninstall_waits_and_tells_what_it_could_not_do(followed
         "spec": {"interval": "1h", "url": "https://h/o/r"},
     }
     await place.kube.create(held)
+    await place.kube.create(held | {"metadata": {"name": "free", "namespace": name}})
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app", "namespace": "default"}}
     await place.kube.apply(config)
 
@@ -204,6 +205,7 @@ async def test_bs43_bs44_uninstall_waits_and_tells_what_it_could_not_do(followed
     assert f"✔ Deployment/{name}/source-controller deleted " in lines
     assert f"✔ ClusterRole/crd-controller-{name} deleted " in lines
     assert f"✔ GitRepository/{name}/held finalizers deleted " in lines
+    assert f"✔ GitRepository/{name}/free finalizers deleted " in lines
     assert "✔ CustomResourceDefinition/gitrepositories.source.toolkit.fluxcd.io deleted " in lines
     assert lines[-1] == "✔ uninstall finished"
     assert await place.exists(ObjectRef("v1", "Namespace", "", name))
