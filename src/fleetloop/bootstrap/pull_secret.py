@@ -23,4 +23,4 @@ class PullSecret:
         entry = {"username": username, "password": password, "auth": auth}
         document = json.dumps({"auths": {self.registry: entry}}, separators=(",", ":"))
         data = {".dockerconfigjson": document.encode()}
-        return secret_manifest(namespace, self.name, "kubernetes.io/dockerconfigjson", data)
+        return secret_manifest(namespace, self.name, data) | {"type": "kubernetes.io/dockerconfigjson"}

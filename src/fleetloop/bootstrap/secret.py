@@ -100,13 +100,12 @@ def contents(secret: SourceSecret, key: KeyPair | None, known_hosts: bytes) -> d
     return data | ({"ca.crt": secret.ca} if secret.ca else {})
 
 
-def secret_manifest(namespace: str, name: str, kind: str, data: Data) -> Manifest:
-    """`kind`: the Secret's type."""
+def secret_manifest(namespace: str, name: str, data: Data) -> Manifest:
+    """Without a type, which makes a new Secret Opaque."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "namespace": namespace},
-        "type": kind,
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
 

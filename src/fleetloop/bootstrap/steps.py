@@ -145,7 +145,7 @@ async def reconcile_source_secret(plan: Plan, findings: Findings, repository: Re
             raise Cancelled("aborting")
     tools.say.action(f'applying source secret "{name}"')
     data = contents(plan.secret, key, findings.known_hosts)
-    await tools.hands.write_secret(secret_manifest(plan.namespace, plan.sync.secret_name, "Opaque", data), CREDENTIAL_KEYS)
+    await tools.hands.write_secret(secret_manifest(plan.namespace, plan.sync.secret_name, data), CREDENTIAL_KEYS)
     tools.say.success("reconciled source secret")
 
 

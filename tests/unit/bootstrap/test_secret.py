@@ -71,7 +71,7 @@ def test_no_secret_shows_in_a_value() -> None:
 
 
 def test_a_secret_goes_and_comes_back() -> None:
-    manifest = secret_manifest("flux-system", "key", "Opaque", {"a": b"\x00b"})
+    manifest = secret_manifest("flux-system", "key", {"a": b"\x00b"})
     assert manifest["metadata"] == {"name": "key", "namespace": "flux-system"}
     assert data_of(manifest) == {"a": b"\x00b"}
 
