@@ -62,7 +62,9 @@ async def test_install_then_check_and_version(followed: Place) -> None:
     ]
     assert done.code == 0
     assert f"Deployment/{name}/source-controller created" in done.output.splitlines()
-    pulled = json.loads((await place.secret(name, "pull"))[".dockerconfigjson"])
+    document = (await place.secret(name, "pull"))[".dockerconfigjson"]
+    assert document.startswith(b'{\n  "auths": {')
+    pulled = json.loads(document)
     assert pulled["auths"]["ghcr.io/fleetloop"]["password"] == "pass:word"
 
     again = await place.run("install", f"--namespace={name}", "--timeout=90s", *pull)

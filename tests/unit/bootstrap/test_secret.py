@@ -81,3 +81,5 @@ def test_the_image_pull_secret() -> None:
     (content,) = data_of(wanted.manifest("flux-system")).values()
     assert json.loads(content) == {"auths": {"ghcr.io/fleetloop": {"username": "bot", "password": "a:b", "auth": "Ym90OmE6Yg=="}}}
     assert b" " not in content
+    (indented,) = data_of(wanted.manifest("flux-system", indent=2)).values()
+    assert indented.startswith(b'{\n  "auths": {\n    "ghcr.io/fleetloop": {\n      "username": "bot",\n')
