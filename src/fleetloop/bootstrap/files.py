@@ -27,7 +27,6 @@ class Sync:
     path: str
     interval: str = "1m0s"
     secret_name: str = "flux-system"
-    provider: str = ""
     recurse_submodules: bool = False
     sparse_checkout: tuple[str, ...] = ()
 
@@ -52,7 +51,6 @@ def components_in(header: str) -> tuple[str, ...]:
 def _git_repository(sync: Sync) -> dict[str, object]:
     spec: dict[str, object] = {
         "interval": sync.interval,
-        "provider": sync.provider,
         "recurseSubmodules": sync.recurse_submodules,
         "ref": {"branch": sync.branch},
         "secretRef": {"name": sync.secret_name},

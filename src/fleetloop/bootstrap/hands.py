@@ -31,7 +31,8 @@ class Hands(Protocol):
         ...
 
     async def write_secret(self, secret: Manifest, replaced: Collection[str]) -> None:
-        """Creates the Secret, or sets its data; keys among `replaced` that it no longer has are removed."""
+        """Creates the Secret, or sets its data; keys among `replaced` that it no longer has are removed. One without a type
+        leaves that of an existing Secret as it is, which nobody could change."""
         ...
 
     async def request(self, ref: ObjectRef) -> None:
@@ -57,7 +58,7 @@ class RealHands:
             await self._kube.create(secret)
         except AlreadyExists:
             gone: dict[str, Any] = {key: None for key in replaced if key not in secret["data"]}
-            await self._kube.patch(ref_of(secret), {"type": secret["type"], "data": gone | secret["data"]})
+            await self._kube.patch(ref_of(secret), secret | {"data": gone | secret["data"]})
 
     async def request(self, ref: ObjectRef) -> None:
         at = datetime.now(UTC).isoformat(timespec="microseconds")

@@ -43,7 +43,7 @@ async def install(wanted: Installation, kube: Kube, hands: Hands, say: Say, ask:
         tell(str(change))
     if wanted.pull_secret:
         say.action(f"generating image pull secret {wanted.pull_secret.name}")
-        await hands.write_secret(wanted.pull_secret.manifest(namespace), frozenset())
+        await hands.write_secret(wanted.pull_secret.manifest(namespace, indent=2), frozenset())
     say.waiting("verifying installation")
     if not await wait_for_deployments(kube, namespace, wanted.components.components, wanted.timeout, say):
         raise StepFailed("install failed")

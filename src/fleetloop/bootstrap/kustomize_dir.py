@@ -6,8 +6,7 @@ Reads files of the clone; blocking, call it in a thread. Building the overlay is
 from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
+from fleetloop.api import yaml
 from fleetloop.bootstrap.errors import StepFailed
 from fleetloop.bootstrap.files import KUSTOMIZATION_SPELLINGS
 
@@ -53,10 +52,7 @@ def _resources(directory: Path, root: Path) -> Iterator[str]:
 
 def _is_manifest(file: Path) -> bool:
     try:
-        documents = [document for document in yaml.load_all(file.read_bytes(), _Loader) if document]
-    except yaml.YAMLError:
+        documents = [document for document in yaml.load_all(file.read_bytes()) if document]
+    except yaml.InvalidYAML:
         return False
     return bool(documents) and all(isinstance(d, dict) and d.get("apiVersion") and d.get("kind") for d in documents)
-
-
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

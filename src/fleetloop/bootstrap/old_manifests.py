@@ -67,9 +67,11 @@ def upgraded(text: str, upgrades: Sequence[Upgrade]) -> str:
 
 
 def manifests_below(path: Path, root: Path, extensions: Sequence[str], say: Say) -> Iterator[Path]:
-    """Files to look at, sorted. Raises InvalidPlan for a path outside `root` and for a file of another extension."""
+    """Files to look at, sorted. Raises InvalidPlan for a path outside `root`, for none, and for a file of another extension."""
     if not path.resolve().is_relative_to(root.resolve()):
         raise InvalidPlan(f"path {path} must be inside the working directory")
+    if not path.exists():
+        raise InvalidPlan(f"path {path} does not exist")
     if path.is_file() and not path.is_symlink():
         if path.suffix not in extensions:
             raise InvalidPlan(f"file {path} does not match the specified extensions: {', '.join(extensions)}")

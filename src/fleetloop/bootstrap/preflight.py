@@ -18,7 +18,7 @@ from fleetloop.bootstrap.prerequisites import (
     rights_to_install,
     rights_to_sync,
 )
-from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, SshHost, data_of
+from fleetloop.bootstrap.secret import BasicAuth, FromDeployToken, SshHost, data_of, public_key_of
 from fleetloop.bootstrap.waits import kustomization
 from fleetloop.forge import DeployKey, Forge, ForgeError, NotOnForge, Repository, Right
 from fleetloop.forge.errors import ForgeAnswered
@@ -78,9 +78,10 @@ async def preflight(plan: Plan, kube: Kube, forge: Forge | None) -> Findings:
     if installs and not plan.overrides:
         await problems.of(_check_other_managers(kube, plan), None)
     secret = await problems.of(_find_secret(kube, plan), None)
-    known_hosts = await problems.of(_scan(plan.secret.host), b"")
+    host = None if plan.secret.is_kept(secret) else plan.secret.host
+    known_hosts = await problems.of(_scan(host), b"")
     cloned_from = _unknown_host(plan)
-    same = cloned_from == plan.secret.host
+    same = cloned_from == host
     clone_known_hosts = known_hosts if same else await problems.of(_scan(cloned_from), b"")
     repository = None
     if forge and plan.target:
@@ -217,7 +218,7 @@ async def _will_write_key(
         return False
     if secret is None or not plan.secret.is_kept(secret):
         return True
-    wanted = deploy_key(plan, target, secret["identity.pub"])
+    wanted = deploy_key(plan, target, public_key_of(secret))
     found = await forge.find_deploy_key(repository, wanted.title)
     return found is None or (found.text, found.read_only) != (wanted.text, wanted.read_only)
 

@@ -17,10 +17,11 @@ class PullSecret:
     registry: str
     credentials: RegistryCredentials
 
-    def manifest(self, namespace: str) -> Manifest:
+    def manifest(self, namespace: str, indent: int | None = None) -> Manifest:
+        """`indent`: of the document's lines; None for a compact one."""
         username, password = self.credentials.username, self.credentials.password
         auth = base64.b64encode(f"{username}:{password}".encode()).decode()
         entry = {"username": username, "password": password, "auth": auth}
-        document = json.dumps({"auths": {self.registry: entry}}, separators=(",", ":"))
+        document = json.dumps({"auths": {self.registry: entry}}, indent=indent, separators=(",", ": " if indent else ":"))
         data = {".dockerconfigjson": document.encode()}
-        return secret_manifest(namespace, self.name, "kubernetes.io/dockerconfigjson", data)
+        return secret_manifest(namespace, self.name, data) | {"type": "kubernetes.io/dockerconfigjson"}

@@ -9,17 +9,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from fleetloop.git import KeyPair
+from fleetloop.git import KeyPair, key_pair_of
 from fleetloop.kube import Manifest
 
 CREDENTIAL_KEYS = frozenset({"identity", "identity.pub", "known_hosts", "username", "password", "bearerToken", "ca.crt"})
-_SSH_KEYS = ("identity", "identity.pub", "known_hosts")
 Data: TypeAlias = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class SshHost:
-    """Whose host key goes into known_hosts."""
+    """Whose host key goes into known_hosts. `name`: as in a URL, an IPv6 address in brackets."""
 
     name: str
     port: int = 22
@@ -75,7 +74,14 @@ class SourceSecret:
         """Whether the Secret in the cluster stays as it is. What was passed in is always written: rotation is a re-run."""
         if not isinstance(self.access, GeneratedKey) or existing is None:
             return False
-        return all(existing.get(key) for key in _SSH_KEYS)
+        return bool(existing.get("identity") and existing.get("known_hosts"))
+
+
+def public_key_of(existing: Data) -> bytes:
+    """Of a Secret with an identity, which need not hold it. Raises InvalidKey."""
+    if held := existing.get("identity.pub"):
+        return held
+    return key_pair_of(existing["identity"], existing.get("password", b"").decode()).identity_pub
 
 
 def contents(secret: SourceSecret, key: KeyPair | None, known_hosts: bytes) -> dict[str, bytes]:
@@ -94,13 +100,12 @@ def contents(secret: SourceSecret, key: KeyPair | None, known_hosts: bytes) -> d
     return data | ({"ca.crt": secret.ca} if secret.ca else {})
 
 
-def secret_manifest(namespace: str, name: str, kind: str, data: Data) -> Manifest:
-    """`kind`: the Secret's type."""
+def secret_manifest(namespace: str, name: str, data: Data) -> Manifest:
+    """Without a type, which makes a new Secret Opaque."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": name, "namespace": namespace},
-        "type": kind,
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
 

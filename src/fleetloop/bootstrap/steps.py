@@ -18,6 +18,7 @@ from fleetloop.bootstrap.secret import (
     GeneratedKey,
     GivenKey,
     contents,
+    public_key_of,
     secret_manifest,
 )
 from fleetloop.bootstrap.tools import Tools
@@ -129,7 +130,8 @@ async def reconcile_source_secret(plan: Plan, findings: Findings, repository: Re
     tools.say.action(f'determining if source secret "{name}" exists')
     if findings.secret is not None and plan.secret.is_kept(findings.secret):
         tools.say.success("source secret up to date")
-        await _ensure_deploy_key(plan, repository, findings.secret["identity.pub"], tools)
+        if plan.target:
+            await _ensure_deploy_key(plan, repository, public_key_of(findings.secret), tools)
         return
     tools.say.action("generating source secret")
     key = await asyncio.to_thread(_key_pair, plan)
@@ -137,13 +139,13 @@ async def reconcile_source_secret(plan: Plan, findings: Findings, repository: Re
         tools.say.success(f"public key: {key_text(key.identity_pub.decode())}")
         if plan.target:
             await _ensure_deploy_key(plan, repository, key.identity_pub, tools)
-        elif isinstance(plan.secret.access, GeneratedKey) and not await tools.ask(
+        elif isinstance(plan.secret.access, GeneratedKey) and not await tools.ask_access(
             "Please give the key access to your repository"
         ):
             raise Cancelled("aborting")
     tools.say.action(f'applying source secret "{name}"')
     data = contents(plan.secret, key, findings.known_hosts)
-    await tools.hands.write_secret(secret_manifest(plan.namespace, plan.sync.secret_name, "Opaque", data), CREDENTIAL_KEYS)
+    await tools.hands.write_secret(secret_manifest(plan.namespace, plan.sync.secret_name, data), CREDENTIAL_KEYS)
     tools.say.success("reconciled source secret")
 
 

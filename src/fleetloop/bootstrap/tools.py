@@ -15,7 +15,8 @@ from fleetloop.kube import Kube
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """`confirm`: waits until the cluster has followed, to a deadline on the loop's clock. A rehearsal waits for nothing."""
+    """`ask_access`: whether a new key was given its access. `confirm`: waits until the cluster has followed, to a deadline on
+    the loop's clock. A rehearsal waits for nothing."""
 
     kube: Kube
     hands: Hands
@@ -23,5 +24,6 @@ class Tools:
     build: Build
     say: Say
     ask: Ask
+    ask_access: Ask
     confirm: Callable[[Expected, float], Awaitable[None]]
     forge: Forge | None = None

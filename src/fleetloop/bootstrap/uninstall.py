@@ -153,11 +153,9 @@ async def _delete(work: _Work, live: Manifest, propagation: str = "Background") 
 
 async def _strip(work: _Work, live: Manifest) -> None:
     """⚠ 43: all finalizers go, also foreign ones; the definition is deleted next, and no object outlives that."""
-    if not live["metadata"].get("finalizers"):
-        return
     ref = ref_of(live)
     try:
-        if not work.removal.is_rehearsal:
+        if live["metadata"].get("finalizers") and not work.removal.is_rehearsal:
             await work.kube.patch(ref, {"metadata": {"finalizers": None}})
     except NotFound:
         return

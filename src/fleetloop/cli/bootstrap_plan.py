@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from fleetloop.api.durations import duration_text
 from fleetloop.bootstrap.errors import BootstrapError, InvalidPlan
@@ -83,16 +84,15 @@ def git_plan(flags: "Git", namespace: str, password: str, timeout: float, enviro
     common, url = flags.common, _remote(flags)
     ca = authority(common)
     key = private_key(common)
-    is_code_commit = CODE_COMMIT.fullmatch(url.host) is not None
-    if is_code_commit:
+    if CODE_COMMIT.fullmatch(url.host):
         _check_code_commit(flags, url, key)
     return Plan(
         components=common.install.options(namespace),
-        sync=_sync(common, flags.sync, namespace, _sync_url(flags, url), "aws" if is_code_commit else ""),
+        sync=_sync(common, flags.sync, namespace, _sync_url(flags, url)),
         remote=url,
         credentials=_credentials(flags, url, password, key, ca, environment),
         secret=_git_secret(flags, url, password, key, ca),
-        commits=_commits(common),
+        commits=_commits(common, password),
         pull_secret=common.install.pull_secret(),
         overrides=common.install.force,
         timeout=timeout,
@@ -176,7 +176,7 @@ def _check_code_commit(flags: "Git", url: GitUrl, key: bytes) -> None:
         )
 
 
-def _sync(common: "BootstrapOptions", flags: "SyncFlags", namespace: str, url: str, provider: str = "") -> Sync:
+def _sync(common: "BootstrapOptions", flags: "SyncFlags", namespace: str, url: str) -> Sync:
     return Sync(
         namespace=namespace,
         url=url,
@@ -184,7 +184,6 @@ def _sync(common: "BootstrapOptions", flags: "SyncFlags", namespace: str, url: s
         path=flags.path,
         interval=duration_text(flags.interval),
         secret_name=common.secret_name,
-        provider=provider,
         recurse_submodules=common.recurse_submodules,
         sparse_checkout=common.sparse_checkout,
     )
@@ -194,21 +193,23 @@ def _generated(common: "BootstrapOptions", host: SshHost) -> GeneratedKey:
     return GeneratedKey(host, common.ssh_key_algorithm, common.ssh_rsa_bits, common.ssh_ecdsa_curve)
 
 
-def _commits(common: "BootstrapOptions") -> CommitStyle:
-    return CommitStyle(Person(common.author_name, common.author_email), common.commit_message_appendix, _signer(common))
+def _commits(common: "BootstrapOptions", passphrase: str = "") -> CommitStyle:
+    """`passphrase`: of the private key file."""
+    author = Person(common.author_name, common.author_email)
+    return CommitStyle(author, common.commit_message_appendix, _signer(common, passphrase))
 
 
-def _signer(common: "BootstrapOptions") -> Signer | None:
+def _signer(common: "BootstrapOptions", passphrase: str) -> Signer | None:
     if common.gpg_key_ring:
         ring = _file(common.gpg_key_ring, "unable to open GPG key ring")
         return _key("invalid GPG signing key", lambda: OpenPgpSigner(ring, common.gpg_key_id, common.gpg_passphrase))
-    password = common.ssh_signing_password or common.ssh_signing_passphrase
     if common.ssh_signing_key_file:
+        password = common.ssh_signing_password or common.ssh_signing_passphrase
         identity = _file(common.ssh_signing_key_file, "failed to read SSH signing key file")
         return _key("invalid SSH signing key", lambda: SshSigner(identity, password))
     if common.ssh_signing_reuse_private_key:
         identity = private_key(common)
-        return _key("invalid signing key (reused from --private-key-file)", lambda: SshSigner(identity, password))
+        return _key("invalid signing key (reused from --private-key-file)", lambda: SshSigner(identity, passphrase))
     return None
 
 
@@ -235,8 +236,8 @@ def _file(path: str, doing: str) -> bytes:
 
 
 def _ssh_host(text: str) -> SshHost:
-    host, colon, port = domain_of(text).rpartition(":")
-    return SshHost(host, int(port)) if colon else SshHost(port)
+    domain = domain_of(text)
+    return SshHost(Site(domain).host, urlsplit(f"//{domain}").port or 22)
 
 
 def _netloc(host: SshHost) -> str:

@@ -59,8 +59,9 @@ async def run_bootstrap(
     ):
         hands: Hands = RehearsedHands(cx.print) if common.dry_run else RealHands(kube)
         wait = _no_wait if common.dry_run else functools.partial(confirm, kube, plan, cx.say)
-        ask = _yes if silent or common.dry_run else asking(cx)
-        await bootstrap(plan, Tools(kube, hands, git, functools.partial(_build, engines), cx.say, ask, wait, forge))
+        ask = _yes if common.dry_run else asking(cx)
+        has_access = _yes if silent else ask
+        await bootstrap(plan, Tools(kube, hands, git, functools.partial(_build, engines), cx.say, ask, has_access, wait, forge))
 
 
 async def _build(engines: Engines, tree: Path, directory: str) -> list[Manifest]:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from fleetloop.forge.errors import InvalidHost
 
@@ -13,8 +13,7 @@ _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?")
 
 def domain_of(hostname: str) -> str:
     """`host` or `host:port`, checked. A scheme, a path or credentials are refused. Raises InvalidHost."""
-    parts = urlsplit(f"//{hostname}")
-    if parts.netloc != hostname or not hostname or not _is_host(parts):
+    if not hostname or not _is_host(hostname):
         raise InvalidHost(f'invalid hostname "{hostname}": expected host or host:port, without scheme or path')
     return hostname
 
@@ -56,10 +55,11 @@ def site_of(hostname: str) -> Site:
     return Site(domain_of(domain), root)
 
 
-def _is_host(parts: SplitResult) -> bool:
+def _is_host(text: str) -> bool:
     try:
+        parts = urlsplit(f"//{text}")
         port = parts.port
     except ValueError:
         return False
     host = parts.hostname or ""
-    return "@" not in parts.netloc and port != 0 and (":" in host or _NAME.fullmatch(host) is not None)
+    return parts.netloc == text and "@" not in text and port != 0 and (":" in host or _NAME.fullmatch(host) is not None)

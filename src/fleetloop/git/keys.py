@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from fleetloop.git.errors import GitUnreachable, InvalidKey
 
 _CURVES: dict[str, type[ec.EllipticCurve]] = {"p256": ec.SECP256R1, "p384": ec.SECP384R1, "p521": ec.SECP521R1}
-_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]+")
+_HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*|[0-9A-Fa-f:.]+|\[[0-9A-Fa-f:.]+\]")
 _HOST_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "rsa-sha2-512")
 
 
@@ -74,6 +74,7 @@ async def scan_host_key(host: str, port: int = 22, algorithms: Sequence[str] = _
 
     if not _HOST.fullmatch(host):
         raise GitUnreachable("scanning the host key failed: the host name is malformed")
+    host = host.strip("[]")
     try:
         key = await asyncssh.get_server_host_key(host, port, server_host_key_algs=list(algorithms), config=())
     except (OSError, asyncssh.Error) as error:

@@ -151,6 +151,24 @@ async def test_a_second_run_commits_nothing_and_finds_the_deploy_key_gone(follow
     assert (await place.forge.admin.keys("acme", name))[0]["read_only"] is False
 
 
+async def test_a_kept_secret_needs_no_ssh_server_and_no_public_key(followed: Place) -> None:
+    """Only a new Secret has its host key read, and nobody listens at the port of the second run. The third derives the key."""
+    place, name = followed, followed.name()
+    assert (await place.run(*place.github(name, SMALL))).code == 0
+    done = await place.run(*place.github(name, SMALL, "--ssh-hostname=127.0.0.1:9", "--dry-run"))
+    assert (done.lines[-1], done.code) == ("✔ reconciled sync configuration", 0)
+    assert "✔ source secret up to date" in done.lines
+
+    before = await place.secret(name)
+    keys = await place.forge.admin.keys("acme", name)
+    await place.kube.patch(ObjectRef("v1", "Secret", name, "flux-system"), {"data": {"identity.pub": None}})
+    again = await place.run(*place.github(name, SMALL))
+    assert again.code == 0, again.errors
+    assert "✔ source secret up to date" in again.lines
+    assert (await place.secret(name))["identity"] == before["identity"]
+    assert await place.forge.admin.keys("acme", name) == keys
+
+
 def client(place: Place):  # type: ignore[no-untyped-def]
     from fleetloop.forge import ForgeHttp
 

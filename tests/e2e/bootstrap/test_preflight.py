@@ -178,14 +178,20 @@ async def test_bs5_an_installation_of_another_manager_is_not_taken_over_unasked(
     await place.kube.patch(CRD, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "flux-operator"}}})
     try:
         refused = await place.run(*place.github(name))
+        git = ("bootstrap", "git", f"--url={place.forge.url}/acme/{name}", "--token-auth", "--silent")
+        silent = await place.run(*git, GIT_PASSWORD=place.token)
         agreed = await place.run(*place.github(name, SMALL), answers="y\n")
         forced = await place.run(*place.github(name, SMALL, "--force"))
     finally:
         await place.kube.patch(CRD, {"metadata": {"labels": {"app.kubernetes.io/managed-by": None}}})
-    assert refused.lines == [
-        "⚠️ Flux v0.1.0 has been installed on this cluster with flux-operator!",
-        "✗ bootstrap cancelled",
-    ]
+    assert (
+        refused.lines
+        == silent.lines
+        == [
+            "⚠️ Flux v0.1.0 has been installed on this cluster with flux-operator!",
+            "✗ bootstrap cancelled",
+        ]
+    )
     assert (agreed.code, forced.code) == (0, 0)
 
 

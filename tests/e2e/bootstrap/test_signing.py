@@ -60,14 +60,15 @@ async def test_an_openpgp_signature_with_the_key_that_was_chosen(followed: Place
     assert b"-----BEGIN PGP SIGNATURE-----" in raw
 
 
-async def test_the_transport_key_signs_too(followed: Place, tmp_path: Path) -> None:
+@pytest.mark.parametrize("passphrase", ["", "open sesame"])
+async def test_the_transport_key_signs_too(followed: Place, tmp_path: Path, passphrase: str) -> None:
     place, name = followed, followed.name()
-    ran("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key"))
+    ran("ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(tmp_path / "key"))
     await place.forge.admin.create_repository("acme", name)
     await place.forge.admin.add_user_key("ada", (tmp_path / "key.pub").read_text().strip(), name)
     words = ("bootstrap", "git", f"--url={place.forge.ssh_url}/acme/{name}.git", f"--namespace={name}", "--timeout=90s", SMALL)
     more = (f"--private-key-file={tmp_path / 'key'}", "--ssh-signing-reuse-private-key", "--author-email=bot@acme.example")
-    done = await place.run(*words, *more)
+    done = await place.run(*words, *more, GIT_PASSWORD=passphrase)
     assert done.code == 0, done.errors
     signers = tmp_path / "signers"
     signers.write_text(f"bot@acme.example {(tmp_path / 'key.pub').read_text()}")

@@ -10,12 +10,15 @@ from fleetloop.bootstrap.errors import StepFailed
 from fleetloop.bootstrap.files import Sync
 from fleetloop.bootstrap.hands import RealHands
 from fleetloop.bootstrap.plan import CommitStyle, Plan
-from fleetloop.bootstrap.secret import BasicAuth, SourceSecret
+from fleetloop.bootstrap.pull_secret import PullSecret
+from fleetloop.bootstrap.secret import CREDENTIAL_KEYS, BasicAuth, SourceSecret, secret_manifest
 from fleetloop.bootstrap.tools import Tools
+from fleetloop.bootstrap.validation import RegistryCredentials
 from fleetloop.bootstrap.waits import Expected
 from fleetloop.bootstrap.work import Remote, WorkTree
 from fleetloop.git import Credentials, Git, GitUrl, Person
-from fleetloop.kube import Kube, Manifest
+from fleetloop.kube import Kube, Manifest, ref_of
+from fleetloop.kube.errors import Invalid
 from tests.e2e.bootstrap.place import Place
 from tests.kit.say import Heard
 
@@ -56,7 +59,7 @@ def plan_for(place: Place, name: str) -> Plan:
 
 
 def tools_with(place: Place, hands: RealHands, heard: Heard) -> Tools:
-    return Tools(place.kube, hands, Git.inheriting({"PATH": "/usr/bin:/bin"}), no_build, heard, yes, no_wait)
+    return Tools(place.kube, hands, Git.inheriting({"PATH": "/usr/bin:/bin"}), no_build, heard, yes, yes, no_wait)
 
 
 async def no_build(tree: Path, directory: str) -> list[Manifest]:
@@ -114,3 +117,20 @@ async def test_bs36_a_later_commit_of_somebody_else_is_built_upon_ours(place: Pl
         assert not await expected.is_met_by(f"main@sha1:{older}")
         assert not await expected.is_met_by("main@sha1:" + "0" * 40)
         assert not await expected.is_met_by("")
+
+
+async def test_a_source_secret_of_another_type_keeps_it(place: Place) -> None:
+    name = place.name("ns")
+    await place.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    data = {"username": "YQ==", "password": "YQ==", "other": "YQ=="}
+    secret = secret_manifest(name, "flux-system", {}) | {"type": "kubernetes.io/basic-auth", "data": data}
+    await place.kube.create(secret)
+    hands, wanted = RealHands(place.kube), {"username": b"b", "password": b"c", "ca.crt": b"d"}
+    await hands.write_secret(secret_manifest(name, "flux-system", wanted), CREDENTIAL_KEYS)
+    assert await place.secret(name) == {**wanted, "other": b"a"}
+    made = secret_manifest(name, "new", wanted)
+    await hands.write_secret(made, CREDENTIAL_KEYS)
+    assert (await place.kube.get(ref_of(made)))["type"] == "Opaque"
+    pull = PullSecret("flux-system", "ghcr.io/x", RegistryCredentials("u", "p"))
+    with pytest.raises(Invalid, match="field is immutable"):
+        await hands.write_secret(pull.manifest(name), frozenset())

@@ -62,7 +62,9 @@ async def test_install_then_check_and_version(followed: Place) -> None:
     ]
     assert done.code == 0
     assert f"Deployment/{name}/source-controller created" in done.output.splitlines()
-    pulled = json.loads((await place.secret(name, "pull"))[".dockerconfigjson"])
+    document = (await place.secret(name, "pull"))[".dockerconfigjson"]
+    assert document.startswith(b'{\n  "auths": {')
+    pulled = json.loads(document)
     assert pulled["auths"]["ghcr.io/fleetloop"]["password"] == "pass:word"
 
     again = await place.run("install", f"--namespace={name}", "--timeout=90s", *pull)
@@ -181,6 +183,7 @@ async def test_bs43_bs44_uninstall_waits_and_tells_what_it_could_not_do(followed
         "spec": {"interval": "1h", "url": "https://h/o/r"},
     }
     await place.kube.create(held)
+    await place.kube.create(held | {"metadata": {"name": "free", "namespace": name}})
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "app", "namespace": "default"}}
     await place.kube.apply(config)
 
@@ -204,6 +207,7 @@ async def test_bs43_bs44_uninstall_waits_and_tells_what_it_could_not_do(followed
     assert f"✔ Deployment/{name}/source-controller deleted " in lines
     assert f"✔ ClusterRole/crd-controller-{name} deleted " in lines
     assert f"✔ GitRepository/{name}/held finalizers deleted " in lines
+    assert f"✔ GitRepository/{name}/free finalizers deleted " in lines
     assert "✔ CustomResourceDefinition/gitrepositories.source.toolkit.fluxcd.io deleted " in lines
     assert lines[-1] == "✔ uninstall finished"
     assert await place.exists(ObjectRef("v1", "Namespace", "", name))

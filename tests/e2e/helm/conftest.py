@@ -153,6 +153,14 @@ class Space:
         found = await self.kube.list("v1", "Event", self.name)
         return [(e["type"], e["reason"], e["message"]) for e in found if e["involvedObject"]["kind"] == "HelmRelease"]
 
+    async def told(self, reason: str, message: str) -> None:
+        """Once there is such an event of the release."""
+        async with asyncio.timeout(DEADLINE):
+            async with aclosing(self.kube.watch("v1", "Event", self.name)) as events:
+                async for event in events:
+                    if (event.object.get("reason"), event.object.get("message")) == (reason, message):
+                        return
+
 
 def is_ready(manifest: Manifest) -> bool:
     seen = (manifest.get("status") or {}).get("observedGeneration") == manifest["metadata"]["generation"]

@@ -53,6 +53,21 @@ async def test_installed_and_reported(space: Space) -> None:
     assert ("Normal", "InstallSucceeded", message) in await space.events()
 
 
+async def test_the_chart_of_a_template_is_reported(space: Space) -> None:
+    source = {"kind": "HelmRepository", "name": "charts"}
+    template = {"spec": {"chart": "web", "version": "1.x", "sourceRef": source}}
+    await space.install(chartRef=None, chart=template)
+    ref = ObjectRef("source.toolkit.fluxcd.io/v1", "HelmChart", space.name, f"{space.name}-app")
+    made = await space.until(ref, lambda _: True)
+    (owned,) = (one["fieldsV1"] for one in made["metadata"]["managedFields"] if one["operation"] == "Apply")
+    assert set(owned["f:metadata"]) == {"f:labels"}
+    about = f"HelmChart/{space.name}/{space.name}-app with SourceRef 'HelmRepository/{space.name}/charts'"
+    await space.told("HelmChartCreated", f"Created {about}")
+    template["spec"]["version"] = "2.x"
+    await space.install(chartRef=None, chart=template)
+    await space.told("HelmChartConfigured", f"Configured {about}")
+
+
 async def test_values_and_a_new_chart_are_upgrades(space: Space) -> None:
     await space.publish(chart())
     await space.install(values={"greeting": "one"})

@@ -46,10 +46,8 @@ def test_bs30_both_objects_are_called_like_the_namespace() -> None:
 
 
 def test_what_is_optional() -> None:
-    text = sync_manifests(
-        Sync("n", "u", "main", "", provider="aws", recurse_submodules=True, sparse_checkout=("a", "b/c"), interval="5m0s")
-    )
-    assert "  interval: 5m0s\n  provider: aws\n  recurseSubmodules: true\n  ref:\n" in text
+    text = sync_manifests(Sync("n", "u", "main", "", recurse_submodules=True, sparse_checkout=("a", "b/c"), interval="5m0s"))
+    assert "  interval: 5m0s\n  recurseSubmodules: true\n  ref:\n" in text
     assert "  sparseCheckout:\n  - a\n  - b/c\n" in text
 
 

@@ -28,6 +28,7 @@ def test_what_is_listed(tmp_path: Path) -> None:
         "z.yml": MANIFEST,
         "values.yaml": "a: b\n",
         "broken.yaml": "a: [\n",
+        "no-such-day.yaml": MANIFEST + "spec: {d: 2024-13-45}\n",
         "notes.txt": MANIFEST,
         "below/deep/a.yaml": MANIFEST,
         "own/kustomization.yml": "resources: [b.yaml]\n",
@@ -36,7 +37,7 @@ def test_what_is_listed(tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert resources_below(tmp_path) == ["below/deep/a.yaml", "gotk-components.yaml", "own", "z.yml"]
+    assert resources_below(tmp_path) == ["below/deep/a.yaml", "gotk-components.yaml", "no-such-day.yaml", "own", "z.yml"]
 
 
 def test_a_link_does_not_lead_out(tmp_path: Path) -> None:

@@ -91,3 +91,5 @@ def test_files_that_are_refused(tmp_path: Path) -> None:
         list(manifests_below(tmp_path / "c.txt", tmp_path, (".yaml", ".yml"), Heard()))
     with pytest.raises(InvalidPlan, match="must be inside the working directory"):
         list(manifests_below(tmp_path.parent, tmp_path, (".yaml",), Heard()))
+    with pytest.raises(InvalidPlan, match=r"nope\.yaml does not exist"):
+        list(manifests_below(tmp_path / "nope.yaml", tmp_path, (".yaml",), Heard()))

@@ -12,10 +12,11 @@ from fleetloop.bootstrap.secret import (
     SshHost,
     contents,
     data_of,
+    public_key_of,
     secret_manifest,
 )
 from fleetloop.bootstrap.validation import RegistryCredentials
-from fleetloop.git import KeyPair
+from fleetloop.git import KeyPair, generate_key
 
 HOST = SshHost("github.com")
 KEY = KeyPair(b"private", b"ssh-ed25519 AAAA\n")
@@ -40,8 +41,18 @@ def test_a_generated_key_is_kept_and_what_is_passed_in_is_written_again() -> Non
     generated = SourceSecret(GeneratedKey(HOST))
     assert generated.is_kept(SSH)
     assert not generated.is_kept(None)
+    for needed in ("identity", "known_hosts"):
+        assert not generated.is_kept({key: value for key, value in SSH.items() if key != needed})
     assert not SourceSecret(GivenKey(HOST, b"k")).is_kept(SSH)
     assert not SourceSecret(BasicAuth("git", "t")).is_kept({"username": b"git", "password": b"t"})
+
+
+def test_a_key_somebody_else_wrote_is_kept_without_its_public_half() -> None:
+    pair = generate_key("ed25519")
+    secret = {"identity": pair.identity, "known_hosts": b"h"}
+    assert SourceSecret(GeneratedKey(HOST)).is_kept(secret)
+    assert public_key_of(secret) == pair.identity_pub
+    assert public_key_of(SSH) == b"q"
 
 
 def test_bs38_a_bearer_token_is_always_written() -> None:
@@ -60,7 +71,7 @@ def test_no_secret_shows_in_a_value() -> None:
 
 
 def test_a_secret_goes_and_comes_back() -> None:
-    manifest = secret_manifest("flux-system", "key", "Opaque", {"a": b"\x00b"})
+    manifest = secret_manifest("flux-system", "key", {"a": b"\x00b"})
     assert manifest["metadata"] == {"name": "key", "namespace": "flux-system"}
     assert data_of(manifest) == {"a": b"\x00b"}
 
@@ -70,3 +81,5 @@ def test_the_image_pull_secret() -> None:
     (content,) = data_of(wanted.manifest("flux-system")).values()
     assert json.loads(content) == {"auths": {"ghcr.io/fleetloop": {"username": "bot", "password": "a:b", "auth": "Ym90OmE6Yg=="}}}
     assert b" " not in content
+    (indented,) = data_of(wanted.manifest("flux-system", indent=2)).values()
+    assert indented.startswith(b'{\n  "auths": {\n    "ghcr.io/fleetloop": {\n      "username": "bot",\n')

@@ -56,6 +56,20 @@ def test_gitea_reads_by_a_key_unless_told_otherwise() -> None:
     assert plan.target.repository.web_url == "https://git.corp:8443/acme/fleet"
 
 
+@pytest.mark.parametrize(
+    ("words", "host", "server"),
+    [
+        (("--hostname=[::1]",), SshHost("[::1]"), "[::1]"),
+        (("--hostname=[::1]:8443",), SshHost("[::1]"), "[::1]"),
+        (("--ssh-hostname=[::1]:2222",), SshHost("[::1]", 2222), "[::1]:2222"),
+    ],
+)
+def test_an_ipv6_address_is_a_host(words: tuple[str, ...], host: SshHost, server: str) -> None:
+    plan = gitea(*words)
+    assert plan.secret.access == GeneratedKey(host)
+    assert plan.sync.url == f"ssh://git@{server}/acme/fleet"
+
+
 def test_gitea_reads_with_the_token() -> None:
     plan = gitea("--token-auth")
     assert plan.sync.url == "https://gitea.com/acme/fleet.git"

@@ -15,7 +15,7 @@ def test_bs23_bs24_hosts_that_the_peer_misreads_are_taken(host: str) -> None:
     assert domain_of(host) == host
 
 
-@pytest.mark.parametrize("host", ["http://h", "https://h:8443", "h/path", "user@h", "", "h:port", "h:0", "-h", "a b"])
+@pytest.mark.parametrize("host", ["http://h", "https://h:8443", "h/path", "user@h", "", "h:port", "h:0", "-h", "a b", "[::1"])
 def test_bs25_anything_but_host_and_port_is_refused(host: str) -> None:
     """BS25: so that no scheme reaches the key scan, and no path the API."""
     with pytest.raises(InvalidHost, match="expected host or host:port"):

@@ -3,11 +3,12 @@ import hashlib
 import subprocess
 from pathlib import Path
 
+import asyncssh
 import pytest
 from cryptography.hazmat.primitives import serialization as pem
 
 from fleetloop.git import InvalidKey, OpenPgpSigner, SshSigner, generate_key, key_pair_of
-from fleetloop.git.keys import openssh_form, read_private_key
+from fleetloop.git.keys import openssh_form, read_private_key, scan_host_key
 from fleetloop.git.signing import signed_commit
 
 ALGORITHMS = [("ed25519", {}), ("ecdsa", {"ecdsa_curve": "p256"}), ("ecdsa", {}), ("ecdsa", {"ecdsa_curve": "p521"}), ("rsa", {})]
@@ -102,3 +103,11 @@ def test_pgp_signature_with_a_key_of_gpg(tmp_path: Path) -> None:
 def test_public_line_is_an_authorized_key() -> None:
     kind, encoded = generate_key("ecdsa").identity_pub.split()
     assert kind == b"ecdsa-sha2-nistp384" and base64.b64decode(encoded)
+
+
+async def test_the_host_key_of_an_ipv6_address() -> None:
+    host_key = asyncssh.generate_private_key("ssh-ed25519")
+    async with asyncssh.listen("::1", 0, server_host_keys=[host_key]) as server:
+        line = await scan_host_key("[::1]", server.get_port())
+        shown = host_key.export_public_key().decode().strip()
+        assert line.decode() == f"[::1]:{server.get_port()} {shown}"

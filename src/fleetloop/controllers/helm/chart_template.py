@@ -42,8 +42,9 @@ async def sync_chart(tools: HelmTools, release: HelmRelease, draft: HelmReleaseS
     except ApiError as error:
         report.event("Trace", "HelmChartSyncErr", f"HelmChart/{name}: {error.message}")
         raise ArtifactFailed(f"failed to apply HelmChart/{name}: {error.message}") from error
-    verb = "created" if live is None else "configured"
-    report.event("Trace", f"HelmChart{verb.capitalize()}", f"{verb} HelmChart/{name}")
+    verb, source = "Created" if live is None else "Configured", wanted["spec"]["sourceRef"]
+    source_name = f"{source['kind']}/{wanted['metadata']['namespace']}/{source['name']}"
+    report.event("Trace", f"HelmChart{verb}", f"{verb} HelmChart/{name} with SourceRef '{source_name}'")
 
 
 def _spec_of(chart: Object) -> object:
@@ -82,7 +83,7 @@ def chart_manifest(release: HelmRelease) -> Manifest | None:
             "name": key.name,
             "namespace": key.namespace,
             "labels": (metadata.labels if metadata else {}) | origin_labels(release),
-            "annotations": metadata.annotations if metadata else {},
+            **({"annotations": metadata.annotations} if metadata and metadata.annotations else {}),
         },
         "spec": wanted,
     }

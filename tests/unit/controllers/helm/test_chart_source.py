@@ -125,6 +125,8 @@ def test_the_charts_template() -> None:
     assert made["metadata"]["annotations"] == {"c": "d"}
     assert (made["spec"]["version"], made["spec"]["interval"]) == ("*", "1h")
     assert str(source_key(obj)) == "HelmChart/repos/team-app"
+    bare = chart_manifest(release(chartRef=None, chart={"spec": template["spec"]}))
+    assert bare and "annotations" not in bare["metadata"]
 
 
 def test_defaults_of_helm_3() -> None:
