@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from fleetloop.api.crd import crd_of
@@ -78,7 +79,8 @@ class World:
 
 
 @pytest_asyncio.fixture
-async def world(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(cluster: Cluster, namespace: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """The parameter: more flags."""
     async with artifact_server() as artifacts, aiohttp.ClientSession() as http, Kube(cluster.connection) as kube:
         for kind in KINDS:
             if kind.group.startswith("source."):
@@ -86,7 +88,7 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterat
         folder = tmp_path / "controller"
         store = folder / "store"
         store.mkdir(parents=True)
-        flags = (f"--storage-path={store}", "--requeue-dependency=1s")
+        flags = (f"--storage-path={store}", "--requeue-dependency=1s", *getattr(request, "param", ()))
         controller = Controller("source-watcher", cluster.kubeconfig, folder, flags)
         await controller.start()
         try:
@@ -136,3 +138,30 @@ async def test_failures_name_what_is_wrong(world: World) -> None:
     await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": [{"from": "@other/x", "to": "@artifact/"}]}])
     live = await world.until(ref, ready("False", "ValidationFailed"))
     assert condition(live)["message"] == "spec.artifacts[0].copy[0].from: there is no source with the alias 'other'"
+
+
+@pytest.mark.parametrize("world", [("--artifact-retention-records=1",)], indirect=True)
+async def test_old_files_are_collected_sk6(world: World) -> None:
+    """SK6: a pass deletes what was replaced before it; the file that it replaces itself stays for who reads it now."""
+    spec = {"sources": SOURCES, "artifacts": [{"name": "one", "copy": [{"from": "@git/a.yaml", "to": "@artifact/"}]}]}
+    served: list[str] = []
+    for number in range(4):
+        await world.publish("git", {"a.yaml": f"a: {number}\n"}, f"main@sha1:{number}")
+        await world.generate(**spec)
+
+        def is_new(live: Manifest) -> bool:
+            return ready("True")(live) and live["status"]["artifact"]["path"] not in served
+
+        live = await world.until(world.external("one"), is_new)
+        served.append(live["status"]["artifact"]["path"])
+    store = world.controller.folder / "store"
+    assert sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()) == sorted(served[-2:])
+
+
+@pytest.mark.parametrize("world", [("--reconciliation-timeout=1ms",)], indirect=True)
+async def test_a_pass_ends_at_its_timeout(world: World) -> None:
+    await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
+    copy = [{"from": "@git/a.yaml", "to": "@artifact/"}]
+    ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": copy}])
+    live = await world.until(ref, ready("False", "ReconciliationFailed"))
+    assert condition(live)["message"] == "reconciliation took longer than 0.001s"
