@@ -109,3 +109,34 @@ def test_a_pattern_makes_an_artifact_of_each_folder(tmp_path: Path) -> None:
     assert made[0].artifact.copy[0].from_ == "@git/apps/Web-prod/**"
     with pytest.raises(PatternError, match="is there twice"):
         outputs_of(generator(pathPattern="@git/apps/{app}-{env}", artifacts=[template | {"name": "one"}]), trees)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder", "captures"),
+    [
+        ("{team}-{env}", "payments-eu-prod", {"team": "payments-eu", "env": "prod"}),
+        ("apps/{app}", "apps/web", {"app": "web"}),
+        ("{a}{b}", "xyz", {"a": "xy", "b": "z"}),
+        ("a.b/v{version}", "a.b/v1.2", {"version": "1.2"}),
+        ("{team}-{env}", "payments", None),
+        ("{app}", "apps/web/deep", {"app": "apps"}),
+        ("a.b/{x}", "acb/x", None),
+    ],
+)
+def test_a_capture_takes_what_it_can_of_one_name(
+    tmp_path: Path, pattern: str, folder: str, captures: dict[str, str] | None
+) -> None:
+    trees = {"git": tree(tmp_path, {f"{folder}/x": "1"})}
+    template = {"name": "a", "copy": [{"from": "@git/x", "to": "@artifact/"}]}
+    made = outputs_of(generator(pathPattern=f"@git/{pattern}", artifacts=[template]), trees)
+    assert [dict(one.labels) for one in made] == ([captures] if captures else [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "source"), [("{a}-{a}", "x"), ("{a", "x"), ("{a-b}", "x"), ("{}", "x"), ("{1}", "x"), ("{a}", "{b}")]
+)
+def test_captures_that_nobody_can_fill_are_refused(tmp_path: Path, pattern: str, source: str) -> None:
+    trees = {"git": tree(tmp_path, {"one-one/x": "1"})}
+    template = {"name": "a", "copy": [{"from": f"@git/{source}", "to": "@artifact/"}]}
+    with pytest.raises(PatternError, match="spec"):
+        outputs_of(generator(pathPattern=f"@git/{pattern}", artifacts=[template]), trees)
