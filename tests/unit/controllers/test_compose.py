@@ -11,6 +11,7 @@ from fleetloop.api.source_extensions import ArtifactGenerator, CopyOperation
 from fleetloop.controllers.source_watcher.compose import ComposeError, compose, name_of
 from fleetloop.controllers.source_watcher.globs import Glob
 from fleetloop.controllers.source_watcher.templates import PatternError, outputs_of
+from fleetloop.storage import write_tarball
 
 
 def tree(root: Path, files: Mapping[str, str]) -> Path:
@@ -140,3 +141,71 @@ def test_captures_that_nobody_can_fill_are_refused(tmp_path: Path, pattern: str,
     template = {"name": "a", "copy": [{"from": f"@git/{source}", "to": "@artifact/"}]}
     with pytest.raises(PatternError, match="spec"):
         outputs_of(generator(pathPattern=f"@git/{pattern}", artifacts=[template]), trees)
+
+
+@pytest.mark.parametrize(
+    ("operation", "made"),
+    [
+        ({"from": "@git/apps", "exclude": ["tests"]}, {"apps/a.yaml", "apps/web/b.yaml"}),
+        ({"from": "@git/apps/", "exclude": ["apps/tests"]}, {"apps/a.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml"}),
+        ({"from": "@git/apps/**", "exclude": ["web/tests"]}, {"a.yaml", "tests/t.yaml", "web/b.yaml"}),
+        ({"from": "@git/apps/*", "exclude": ["web", "*s"]}, {"apps/a.yaml"}),
+        (
+            {"from": "@git/apps", "exclude": ["apps"]},
+            {"apps/a.yaml", "apps/tests/t.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml"},
+        ),
+        ({"from": "@git/", "exclude": ["t"]}, {"apps/a.yaml", "apps/tests/t.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml"}),
+        ({"from": "@git/t", "to": "@artifact/x"}, {"x"}),
+    ],
+)
+def test_an_excluded_folder_is_left_out_with_all_that_is_in_it(tmp_path: Path, operation: dict[str, Any], made: set[str]) -> None:
+    names = ("apps/a.yaml", "apps/tests/t.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml", "t")
+    source, into = tree(tmp_path / "source", dict.fromkeys(names, "a: 1\n")), tmp_path / "into"
+    compose([msgspec.convert({"to": "@artifact/"} | operation, CopyOperation)], {"git": source}, into)
+    assert {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()} == made
+
+
+ARCHIVES = ("charts/web.tgz", "charts/api.TGZ", "charts/old/db.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "to", "made"),
+    [
+        ("charts/web.tgz", "out", {"out/web/c.yaml"}),
+        ("charts/api.TGZ", "out/", {"out/api/c.yaml"}),
+        ("charts/*", "", {"web/c.yaml", "api/c.yaml"}),
+        ("charts/**", "out", {"out/web/c.yaml", "out/api/c.yaml", "out/db/c.yaml"}),
+        ("**/*.tar.gz", "out", {"out/db/c.yaml"}),
+    ],
+)
+def test_archives_are_extracted_where_to_says(tmp_path: Path, wanted: str, to: str, made: set[str]) -> None:
+    into = tmp_path / "into"
+    compose([extraction(wanted, to)], {"git": charts(tmp_path)}, into)
+    assert {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()} == made
+
+
+def test_what_is_extracted_replaces_what_is_there(tmp_path: Path) -> None:
+    into = tree(tmp_path / "into", {"out/web/c.yaml": "old", "out/web/d.yaml": "kept"})
+    compose([extraction("charts/web.tgz", "out")], {"git": charts(tmp_path)}, into)
+    assert [(into / f"out/web/{name}.yaml").read_text() for name in "cd"] == ["new", "kept"]
+
+
+@pytest.mark.parametrize("wanted", ["charts/README.md", "charts", "charts/broken.tgz"])
+def test_what_is_no_archive_is_named(tmp_path: Path, wanted: str) -> None:
+    source = tree(charts(tmp_path), {"charts/broken.tgz": "x"})
+    with pytest.raises(ComposeError, match=r"copy from '@git/charts.*archive"):
+        compose([extraction(wanted, "out")], {"git": source}, tmp_path / "into")
+
+
+def extraction(wanted: str, to: str) -> CopyOperation:
+    return CopyOperation(from_=f"@git/{wanted}", to=f"@artifact/{to}", strategy="Extract")
+
+
+def charts(tmp_path: Path) -> Path:
+    """Each archive holds a folder of its name."""
+    source = tree(tmp_path / "source", {"charts/README.md": "x", "charts/old/x": "x"})
+    for path in ARCHIVES:
+        name = Path(path).name.partition(".")[0]
+        with (source / path).open("wb") as out:
+            write_tarball(tree(tmp_path / name, {f"{name}/c.yaml": "new"}), out)
+    return source
