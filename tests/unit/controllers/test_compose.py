@@ -1,5 +1,6 @@
 """Composing artifacts and their templates, without a cluster."""
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,13 @@ def test_the_file_name_is_of_the_content_sk19(tmp_path: Path) -> None:
     one, two = tree(tmp_path / "one", {"a/b": "1"}), tree(tmp_path / "two", {"a/b": "1"})
     assert name_of(one, "x") == name_of(two, "x") != name_of(one, "y")
     assert name_of(one, "x").removesuffix(".tar.gz").isdigit()
+
+
+def test_the_file_name_is_the_one_that_flux_gives_sk19(tmp_path: Path) -> None:
+    """SK19: so that a controller that takes over writes the same file."""
+    made = tree(tmp_path, {"b": "0", "a/c": "1", "a.b": "zz"})
+    lines = b"17000f5  x/a.b\n320032  x/a/c\n310031  x/b\n"
+    assert name_of(made, "x") == f"{zlib.adler32(lines)}.tar.gz"
 
 
 def test_globs_take_no_time() -> None:

@@ -39,13 +39,10 @@ def compose(operations: Sequence[CopyOperation], sources: Mapping[str, Path], in
 
 
 def name_of(tree: Path, artifact: str) -> str:
-    """SK19: the artifact's file name: adler32 over the sorted lines of every file's adler32 and path."""
-    lines = []
-    for path in tree.rglob("*"):
-        if path.is_file():
-            checksum = zlib.adler32(path.read_bytes())
-            lines.append(f"{checksum:08x}  {artifact}/{path.relative_to(tree).as_posix()}\n")
-    return f"{zlib.adler32(''.join(sorted(lines)).encode())}.tar.gz"
+    """SK19: the artifact's file name: adler32 over lines of every file's adler32 and path, in the order of the paths."""
+    files = {os.fsencode(path): zlib.adler32((tree / path).read_bytes()) for path in _files(tree, "")}
+    lines = [b"%x  %s/%s\n" % (checksum, artifact.encode(), path) for path, checksum in sorted(files.items())]
+    return f"{zlib.adler32(b''.join(lines))}.tar.gz"
 
 
 @dataclass(frozen=True, slots=True)
