@@ -43,6 +43,9 @@ class World:
         await self.kube.apply(self.manifest(API, "ArtifactGenerator", "app", **spec))
         return ObjectRef(API, "ArtifactGenerator", self.namespace, "app")
 
+    async def annotate(self, ref: ObjectRef, annotations: Mapping[str, str | None]) -> None:
+        await self.kube.patch(ref, {"metadata": {"annotations": annotations}})
+
     def manifest(self, api_version: str, kind: str, name: str, **spec: Any) -> Manifest:
         return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": self.namespace}, "spec": spec}
 
@@ -97,6 +100,8 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path, request: pytes
             await controller.stop()
 
 
+DISABLED = "source.extensions.fluxcd.io/reconcile"
+COPY = [{"from": "@git/a.yaml", "to": "@artifact/"}]
 SOURCES = [{"alias": "git", "kind": "GitRepository", "name": "git"}]
 
 
@@ -143,7 +148,7 @@ async def test_failures_name_what_is_wrong(world: World) -> None:
 @pytest.mark.parametrize("world", [("--artifact-retention-records=1",)], indirect=True)
 async def test_old_files_are_collected_sk6(world: World) -> None:
     """SK6: a pass deletes what was replaced before it; the file that it replaces itself stays for who reads it now."""
-    spec = {"sources": SOURCES, "artifacts": [{"name": "one", "copy": [{"from": "@git/a.yaml", "to": "@artifact/"}]}]}
+    spec = {"sources": SOURCES, "artifacts": [{"name": "one", "copy": COPY}]}
     served: list[str] = []
     for number in range(4):
         await world.publish("git", {"a.yaml": f"a: {number}\n"}, f"main@sha1:{number}")
@@ -161,7 +166,32 @@ async def test_old_files_are_collected_sk6(world: World) -> None:
 @pytest.mark.parametrize("world", [("--reconciliation-timeout=1ms",)], indirect=True)
 async def test_a_pass_ends_at_its_timeout(world: World) -> None:
     await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
-    copy = [{"from": "@git/a.yaml", "to": "@artifact/"}]
-    ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": copy}])
+    ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": COPY}])
     live = await world.until(ref, ready("False", "ReconciliationFailed"))
     assert condition(live)["message"] == "reconciliation took longer than 0.001s"
+
+
+async def test_a_disabled_generator_stays_as_it_is(world: World) -> None:
+    """Nothing is built and no condition says that something was, before the first build and after a failure."""
+    ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": COPY}])
+    await world.until(ref, ready("False", "SourceFetchFailed"))
+    await world.annotate(ref, {DISABLED: "Disabled"})
+    await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
+    await world.generate(sources=SOURCES, artifacts=[{"name": "other", "copy": COPY}])
+    await world.annotate(ref, {"reconcile.fluxcd.io/requestedAt": "now"})
+    live = await world.until(ref, lambda live: live["status"].get("lastHandledReconcileAt") == "now")
+    assert (condition(live)["status"], condition(live)["observedGeneration"]) == ("False", 1)
+    assert await world.kube.find(world.external("other")) is None
+    await world.annotate(ref, {DISABLED: None, "reconcile.fluxcd.io/requestedAt": "later"})
+    await world.until(ref, ready("True"))
+
+
+async def test_a_generator_that_was_disabled_from_the_start_has_no_condition(world: World) -> None:
+    await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
+    annotations = {DISABLED: "disabled", "reconcile.fluxcd.io/requestedAt": "now"}
+    manifest = world.manifest(API, "ArtifactGenerator", "app", sources=SOURCES, artifacts=[{"name": "one", "copy": COPY}])
+    manifest["metadata"]["annotations"] = annotations
+    await world.kube.apply(manifest)
+    ref = ObjectRef(API, "ArtifactGenerator", world.namespace, "app")
+    live = await world.until(ref, lambda live: live.get("status", {}).get("lastHandledReconcileAt") == "now")
+    assert condition(live) == {}

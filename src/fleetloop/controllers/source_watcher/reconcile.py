@@ -48,7 +48,6 @@ from fleetloop.storage.tarball import UnsafeArchive, write_tarball
 
 MANAGER = "source-watcher"
 EXTERNAL = ("source.toolkit.fluxcd.io/v1", "ExternalArtifact")
-DISABLED = "source.extensions.fluxcd.io/reconcile"
 GENERATOR_LABEL = "source.extensions.fluxcd.io/generator"
 ORIGIN_REVISION = "org.opencontainers.image.revision"
 _COLLECTION_TIMEOUT = 5.0  # seconds
@@ -73,8 +72,6 @@ class GeneratorReconciler:
 
     async def reconcile(self, obj: ArtifactGenerator, draft: Status, report: Report) -> Outcome:
         """Raises Failure."""
-        if obj.metadata.annotations.get(DISABLED, "").lower() == "disabled":
-            return Done(after=None, reason="Succeeded", message=_message(len(obj.status.inventory)))
         try:
             async with asyncio.timeout(self.timeout):
                 return await _Pass(self, obj, cast(ArtifactGeneratorStatus, draft), report).run()
@@ -90,7 +87,7 @@ class GeneratorReconciler:
         settling.settle(draft, result, generation=obj.metadata.generation, now=now)
 
     def suspended(self, obj: ArtifactGenerator, draft: Status) -> None:
-        """There is no such field; the annotation disables."""
+        """Nothing but lastHandledReconcileAt."""
 
     async def remove(self, namespace: str, name: str) -> None:
         """Raises ReconciliationFailed."""
