@@ -65,6 +65,14 @@ class World:
             pass
         raise AssertionError(f"not reached; last seen: {last.get('status')}")
 
+    async def event(self, about: ObjectRef) -> Manifest:
+        """The first one that is told of an object."""
+        selector = f"involvedObject.name={about.name}"
+        async with asyncio.timeout(DEADLINE):
+            async for event in self.kube.watch("v1", "Event", about.namespace, field_selector=selector):
+                return event.object
+        raise AssertionError
+
     async def delete(self, ref: ObjectRef) -> None:
         """And until it is gone."""
         live = await self.kube.get(ref)
@@ -121,6 +129,11 @@ async def test_composed_followed_and_removed_sk19(world: World, tmp_path: Path) 
     assert one["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "source-watcher"
     assert await world.files(one, tmp_path / "first") == {"app.yaml": "a: 1\n"}
     two = await world.until(world.external("two"), ready("True"))
+    event = await world.event(ref)
+    digest = two["status"]["artifact"]["digest"]
+    lines = [f"{world.namespace}/{name} ({digest})" for name in ("one", "two")]
+    assert (event["type"], event["reason"]) == ("Normal", "Ready")
+    assert event["message"] == f"external artifacts reconciled: {lines[0]}\n{lines[1]}"
     assert two["status"]["artifact"]["revision"] == "main@sha1:aaa"
     await world.publish("git", {"deploy/app.yaml": "a: 2\n"}, "main@sha1:bbb")
     changed = await world.until(world.external("one"), lambda live: live["status"]["artifact"]["digest"] != artifact["digest"])

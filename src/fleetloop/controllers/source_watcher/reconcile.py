@@ -112,7 +112,7 @@ class _Pass:
         sources = self._sources()
         observed = sources_digest(sources)
         if await self._is_current(observed):
-            return Done(after=AGAIN, reason="Succeeded", message=_message(len(draft.inventory)))
+            return Done(after=AGAIN, reason=reasons.SUCCEEDED, message=_message(len(draft.inventory)))
         message = "Reconciliation in progress"
         settling.begin(draft, message, generation=generator.metadata.generation, now=self._tools.now())
         async with AsyncExitStack() as opened:
@@ -125,14 +125,10 @@ class _Pass:
         await self._remove_orphans(made)
         changed = [one for one in made if one not in draft.inventory]
         draft.inventory, draft.observed_sources_digest = tuple(made), observed
-        lines = "\n".join(f"{one.namespace}/{one.name} ({one.digest})" for one in changed)
-        return Done(
-            after=AGAIN,
-            reason="Succeeded",
-            message=_message(len(made)),
-            event=f"external artifacts reconciled: {lines}" if changed else "",
-            is_news=bool(changed),
-        )
+        if changed:
+            lines = "\n".join(f"{one.namespace}/{one.name} ({one.digest})" for one in changed)
+            self._report.event("Normal", reasons.READY, f"external artifacts reconciled: {lines}")
+        return Done(after=AGAIN, reason=reasons.SUCCEEDED, message=_message(len(made)), is_news=bool(changed))
 
     def _sources(self) -> dict[str, Artifact]:
         """Their artifacts by alias."""
