@@ -64,6 +64,16 @@ def test_merging_goes_deep_and_lists_are_replaced(tmp_path: Path) -> None:
     assert made == {"v.yaml": "a:\n  x: 1\n  z: 2\nb:\n- 2\n"}
 
 
+def test_a_text_that_looks_like_a_number_is_a_text_after_merging(tmp_path: Path) -> None:
+    source = tree(tmp_path / "source", {"a.yaml": "z: '1e3'\nname: Zoë\n", "b.yaml": "a: 0\n", "bad.yaml": "a: [\n"})
+    into = tree(tmp_path / "into", {})
+    copies = [CopyOperation(from_=f"@git/{name}.yaml", to="@artifact/v.yaml", strategy="Merge") for name in ("a", "b", "bad")]
+    compose(copies[:2], {"git": source}, into)
+    assert (into / "v.yaml").read_text() == 'a: 0\nname: Zoë\nz: "1e3"\n'
+    with pytest.raises(ComposeError, match=r"bad\.yaml"):
+        compose(copies, {"git": source}, into)
+
+
 @pytest.mark.parametrize(
     "operation",
     [

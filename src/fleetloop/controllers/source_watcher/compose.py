@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from fleetloop.api.source_extensions import CopyOperation
-from fleetloop.api.yaml import load_all
+from fleetloop.api.yaml import dump, load_all
 from fleetloop.controllers.source_watcher.globs import Glob, has_glob
 from fleetloop.storage.tarball import Limits, UnsafeArchive, unpack
 
@@ -34,7 +32,7 @@ def compose(operations: Sequence[CopyOperation], sources: Mapping[str, Path], in
     for operation in operations:
         try:
             _copy(operation, sources, into)
-        except (ValueError, UnsafeArchive, yaml.YAMLError) as error:
+        except (ValueError, UnsafeArchive) as error:
             raise ComposeError(f"copy from '{operation.from_}' to '{operation.to}': {error}") from error
 
 
@@ -143,7 +141,7 @@ def _place(source: Path, target: Path, strategy: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if strategy == "Merge" and target.is_file():
         merged = _deep(_one_map(target), _one_map(source))
-        target.write_text(yaml.safe_dump(merged, sort_keys=True))
+        target.write_bytes(dump(merged).encode())
         return
     shutil.copyfile(source, target)
     target.chmod(0o755 if source.stat().st_mode & 0o111 else 0o644)
