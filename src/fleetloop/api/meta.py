@@ -137,6 +137,10 @@ class Object(Draft):
     def namespace(self) -> str:
         return self.metadata.namespace
 
+    @property
+    def is_suspended(self) -> bool:
+        return bool(getattr(self.spec, "suspend", False))  # type: ignore[attr-defined]  # every kind with a loop has a spec
+
 
 def content_of(part: Value | Draft) -> dict[str, Any]:
     """A spec, status or any other part as JSON has it, without what is empty and without what is not served.

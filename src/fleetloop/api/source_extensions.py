@@ -4,6 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from . import names
 from .meta import CommonMetadata, Object, Status, Value
 from .schema import ObjectName, Rule, Schema
 
@@ -71,3 +72,7 @@ class ArtifactGeneratorStatus(Status):
 class ArtifactGenerator(Object):
     spec: ArtifactGeneratorSpec
     status: ArtifactGeneratorStatus = msgspec.field(default_factory=ArtifactGeneratorStatus)
+
+    @property
+    def is_suspended(self) -> bool:
+        return self.metadata.annotations.get(names.ARTIFACT_GENERATOR_RECONCILE, "").lower() == "disabled"

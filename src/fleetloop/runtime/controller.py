@@ -240,7 +240,7 @@ class Controller(Generic[T]):
             return "success"
         if self._settings.finalizer and self._settings.finalizer not in obj.metadata.finalizers:
             obj = await self._add_finalizer(obj)
-        if is_suspended(obj):
+        if obj.is_suspended:
             self._reconciler.suspended(obj, draft)
             draft.last_handled_reconcile_at = requested or draft.last_handled_reconcile_at
             await self._save(obj, draft)
@@ -314,7 +314,7 @@ class Controller(Generic[T]):
 
     async def _leave(self, obj: T, report: Report) -> None:
         """SK14: no finalizer, no status; a suspended one stays as it is."""
-        if is_suspended(obj):
+        if obj.is_suspended:
             return
         if self._settings.finalizer in obj.metadata.finalizers:
             await self._finalize(obj, report)
@@ -350,11 +350,6 @@ class Controller(Generic[T]):
         self._metrics.forget(key)
         if self._waits:
             self._waits.cancel(key)
-
-
-def is_suspended(obj: Object) -> bool:
-    """ArtifactGenerators have no such field."""
-    return bool(getattr(obj.spec, "suspend", False))  # type: ignore[attr-defined]  # every kind with a loop has a spec
 
 
 def _wakes(old: Object, new: Object) -> bool:

@@ -46,13 +46,21 @@ class Stored:
     digest: str = ""
 
 
-def garbage(files: Sequence[Stored], current: str, now: float, ttl: float, keep: int) -> list[str]:
-    """Paths to delete: older than `ttl` seconds, or beyond the `keep` newest. Never `current`, which counts (SK6)."""
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """`ttl`: seconds. `records`: number of files."""
+
+    ttl: float
+    records: int
+
+
+def garbage(files: Sequence[Stored], current: str, now: float, retention: Retention) -> list[str]:
+    """Paths to delete: older than the retention's time, or beyond its newest files. Never `current`, which counts (SK6)."""
     newest_first = sorted(files, key=lambda file: (file.path == current, file.written_at), reverse=True)
     return [
         file.path
         for rank, file in enumerate(newest_first)
-        if file.path != current and (rank >= keep or now - file.written_at > ttl)
+        if file.path != current and (rank >= retention.records or now - file.written_at > retention.ttl)
     ]
 
 
@@ -109,9 +117,9 @@ class ArtifactStore:
         if target.exists():
             shutil.rmtree(target)
 
-    def collect(self, folder: str, current: str, now: float, ttl: float, keep: int) -> list[str]:
+    def collect(self, folder: str, current: str, now: float, retention: Retention) -> list[str]:
         """Deletes the garbage of one object's folder and tells what went. Raises UnsafePath, OSError."""
-        gone = garbage(list(self._files(folder)), current, now, ttl, keep)
+        gone = garbage(list(self._files(folder)), current, now, retention)
         for path in gone:
             self.remove(path)
             self.remove(path + _LOCK)  # left by the Go implementation, or by a writer that was killed

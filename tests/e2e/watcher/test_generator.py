@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 
 from fleetloop.api.crd import crd_of
@@ -42,6 +43,9 @@ class World:
         await self.kube.apply(self.manifest(API, "ArtifactGenerator", "app", **spec))
         return ObjectRef(API, "ArtifactGenerator", self.namespace, "app")
 
+    async def annotate(self, ref: ObjectRef, annotations: Mapping[str, str | None]) -> None:
+        await self.kube.patch(ref, {"metadata": {"annotations": annotations}})
+
     def manifest(self, api_version: str, kind: str, name: str, **spec: Any) -> Manifest:
         return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": self.namespace}, "spec": spec}
 
@@ -61,6 +65,14 @@ class World:
             pass
         raise AssertionError(f"not reached; last seen: {last.get('status')}")
 
+    async def event(self, about: ObjectRef) -> Manifest:
+        """The first one that is told of an object."""
+        selector = f"involvedObject.name={about.name}"
+        async with asyncio.timeout(DEADLINE):
+            async for event in self.kube.watch("v1", "Event", about.namespace, field_selector=selector):
+                return event.object
+        raise AssertionError
+
     async def delete(self, ref: ObjectRef) -> None:
         """And until it is gone."""
         live = await self.kube.get(ref)
@@ -78,7 +90,8 @@ class World:
 
 
 @pytest_asyncio.fixture
-async def world(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterator[World]:
+async def world(cluster: Cluster, namespace: str, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """The parameter: more flags."""
     async with artifact_server() as artifacts, aiohttp.ClientSession() as http, Kube(cluster.connection) as kube:
         for kind in KINDS:
             if kind.group.startswith("source."):
@@ -86,7 +99,7 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterat
         folder = tmp_path / "controller"
         store = folder / "store"
         store.mkdir(parents=True)
-        flags = (f"--storage-path={store}", "--requeue-dependency=1s")
+        flags = (f"--storage-path={store}", "--requeue-dependency=1s", *getattr(request, "param", ()))
         controller = Controller("source-watcher", cluster.kubeconfig, folder, flags)
         await controller.start()
         try:
@@ -95,6 +108,8 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path) -> AsyncIterat
             await controller.stop()
 
 
+DISABLED = "source.extensions.fluxcd.io/reconcile"
+COPY = [{"from": "@git/a.yaml", "to": "@artifact/"}]
 SOURCES = [{"alias": "git", "kind": "GitRepository", "name": "git"}]
 
 
@@ -114,6 +129,11 @@ async def test_composed_followed_and_removed_sk19(world: World, tmp_path: Path) 
     assert one["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "source-watcher"
     assert await world.files(one, tmp_path / "first") == {"app.yaml": "a: 1\n"}
     two = await world.until(world.external("two"), ready("True"))
+    event = await world.event(ref)
+    digest = two["status"]["artifact"]["digest"]
+    lines = [f"{world.namespace}/{name} ({digest})" for name in ("one", "two")]
+    assert (event["type"], event["reason"]) == ("Normal", "Ready")
+    assert event["message"] == f"external artifacts reconciled: {lines[0]}\n{lines[1]}"
     assert two["status"]["artifact"]["revision"] == "main@sha1:aaa"
     await world.publish("git", {"deploy/app.yaml": "a: 2\n"}, "main@sha1:bbb")
     changed = await world.until(world.external("one"), lambda live: live["status"]["artifact"]["digest"] != artifact["digest"])
@@ -136,3 +156,55 @@ async def test_failures_name_what_is_wrong(world: World) -> None:
     await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": [{"from": "@other/x", "to": "@artifact/"}]}])
     live = await world.until(ref, ready("False", "ValidationFailed"))
     assert condition(live)["message"] == "spec.artifacts[0].copy[0].from: there is no source with the alias 'other'"
+
+
+@pytest.mark.parametrize("world", [("--artifact-retention-records=1",)], indirect=True)
+async def test_old_files_are_collected_sk6(world: World) -> None:
+    """SK6: a pass deletes what was replaced before it; the file that it replaces itself stays for who reads it now."""
+    spec = {"sources": SOURCES, "artifacts": [{"name": "one", "copy": COPY}]}
+    served: list[str] = []
+    for number in range(4):
+        await world.publish("git", {"a.yaml": f"a: {number}\n"}, f"main@sha1:{number}")
+        await world.generate(**spec)
+
+        def is_new(live: Manifest) -> bool:
+            return ready("True")(live) and live["status"]["artifact"]["path"] not in served
+
+        live = await world.until(world.external("one"), is_new)
+        served.append(live["status"]["artifact"]["path"])
+    store = world.controller.folder / "store"
+    assert sorted(str(path.relative_to(store)) for path in store.rglob("*") if path.is_file()) == sorted(served[-2:])
+
+
+@pytest.mark.parametrize("world", [("--reconciliation-timeout=1ms",)], indirect=True)
+async def test_a_pass_ends_at_its_timeout(world: World) -> None:
+    await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
+    ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": COPY}])
+    live = await world.until(ref, ready("False", "ReconciliationFailed"))
+    assert condition(live)["message"] == "reconciliation took longer than 0.001s"
+
+
+async def test_a_disabled_generator_stays_as_it_is(world: World) -> None:
+    """Nothing is built and no condition says that something was, before the first build and after a failure."""
+    ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": COPY}])
+    await world.until(ref, ready("False", "SourceFetchFailed"))
+    await world.annotate(ref, {DISABLED: "Disabled"})
+    await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
+    await world.generate(sources=SOURCES, artifacts=[{"name": "other", "copy": COPY}])
+    await world.annotate(ref, {"reconcile.fluxcd.io/requestedAt": "now"})
+    live = await world.until(ref, lambda live: live["status"].get("lastHandledReconcileAt") == "now")
+    assert (condition(live)["status"], condition(live)["observedGeneration"]) == ("False", 1)
+    assert await world.kube.find(world.external("other")) is None
+    await world.annotate(ref, {DISABLED: None, "reconcile.fluxcd.io/requestedAt": "later"})
+    await world.until(ref, ready("True"))
+
+
+async def test_a_generator_that_was_disabled_from_the_start_has_no_condition(world: World) -> None:
+    await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
+    annotations = {DISABLED: "disabled", "reconcile.fluxcd.io/requestedAt": "now"}
+    manifest = world.manifest(API, "ArtifactGenerator", "app", sources=SOURCES, artifacts=[{"name": "one", "copy": COPY}])
+    manifest["metadata"]["annotations"] = annotations
+    await world.kube.apply(manifest)
+    ref = ObjectRef(API, "ArtifactGenerator", world.namespace, "app")
+    live = await world.until(ref, lambda live: live.get("status", {}).get("lastHandledReconcileAt") == "now")
+    assert condition(live) == {}

@@ -1,5 +1,6 @@
 """Composing artifacts and their templates, without a cluster."""
 
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from fleetloop.api.source_extensions import ArtifactGenerator, CopyOperation
 from fleetloop.controllers.source_watcher.compose import ComposeError, compose, name_of
 from fleetloop.controllers.source_watcher.globs import Glob
 from fleetloop.controllers.source_watcher.templates import PatternError, outputs_of
+from fleetloop.storage import write_tarball
 
 
 def tree(root: Path, files: Mapping[str, str]) -> Path:
@@ -62,6 +64,16 @@ def test_merging_goes_deep_and_lists_are_replaced(tmp_path: Path) -> None:
     assert made == {"v.yaml": "a:\n  x: 1\n  z: 2\nb:\n- 2\n"}
 
 
+def test_a_text_that_looks_like_a_number_is_a_text_after_merging(tmp_path: Path) -> None:
+    source = tree(tmp_path / "source", {"a.yaml": "z: '1e3'\nname: Zoë\n", "b.yaml": "a: 0\n", "bad.yaml": "a: [\n"})
+    into = tree(tmp_path / "into", {})
+    copies = [CopyOperation(from_=f"@git/{name}.yaml", to="@artifact/v.yaml", strategy="Merge") for name in ("a", "b", "bad")]
+    compose(copies[:2], {"git": source}, into)
+    assert (into / "v.yaml").read_text() == 'a: 0\nname: Zoë\nz: "1e3"\n'
+    with pytest.raises(ComposeError, match=r"bad\.yaml"):
+        compose(copies, {"git": source}, into)
+
+
 @pytest.mark.parametrize(
     "operation",
     [
@@ -82,6 +94,13 @@ def test_the_file_name_is_of_the_content_sk19(tmp_path: Path) -> None:
     one, two = tree(tmp_path / "one", {"a/b": "1"}), tree(tmp_path / "two", {"a/b": "1"})
     assert name_of(one, "x") == name_of(two, "x") != name_of(one, "y")
     assert name_of(one, "x").removesuffix(".tar.gz").isdigit()
+
+
+def test_the_file_name_is_the_one_that_flux_gives_sk19(tmp_path: Path) -> None:
+    """SK19: so that a controller that takes over writes the same file."""
+    made = tree(tmp_path, {"b": "0", "a/c": "1", "a.b": "zz"})
+    lines = b"17000f5  x/a.b\n320032  x/a/c\n310031  x/b\n"
+    assert name_of(made, "x") == f"{zlib.adler32(lines)}.tar.gz"
 
 
 def test_globs_take_no_time() -> None:
@@ -109,3 +128,102 @@ def test_a_pattern_makes_an_artifact_of_each_folder(tmp_path: Path) -> None:
     assert made[0].artifact.copy[0].from_ == "@git/apps/Web-prod/**"
     with pytest.raises(PatternError, match="is there twice"):
         outputs_of(generator(pathPattern="@git/apps/{app}-{env}", artifacts=[template | {"name": "one"}]), trees)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder", "captures"),
+    [
+        ("{team}-{env}", "payments-eu-prod", {"team": "payments-eu", "env": "prod"}),
+        ("apps/{app}", "apps/web", {"app": "web"}),
+        ("{a}{b}", "xyz", {"a": "xy", "b": "z"}),
+        ("a.b/v{version}", "a.b/v1.2", {"version": "1.2"}),
+        ("{team}-{env}", "payments", None),
+        ("{app}", "apps/web/deep", {"app": "apps"}),
+        ("a.b/{x}", "acb/x", None),
+    ],
+)
+def test_a_capture_takes_what_it_can_of_one_name(
+    tmp_path: Path, pattern: str, folder: str, captures: dict[str, str] | None
+) -> None:
+    trees = {"git": tree(tmp_path, {f"{folder}/x": "1"})}
+    template = {"name": "a", "copy": [{"from": "@git/x", "to": "@artifact/"}]}
+    made = outputs_of(generator(pathPattern=f"@git/{pattern}", artifacts=[template]), trees)
+    assert [dict(one.labels) for one in made] == ([captures] if captures else [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "source"), [("{a}-{a}", "x"), ("{a", "x"), ("{a-b}", "x"), ("{}", "x"), ("{1}", "x"), ("{a}", "{b}")]
+)
+def test_captures_that_nobody_can_fill_are_refused(tmp_path: Path, pattern: str, source: str) -> None:
+    trees = {"git": tree(tmp_path, {"one-one/x": "1"})}
+    template = {"name": "a", "copy": [{"from": f"@git/{source}", "to": "@artifact/"}]}
+    with pytest.raises(PatternError, match="spec"):
+        outputs_of(generator(pathPattern=f"@git/{pattern}", artifacts=[template]), trees)
+
+
+@pytest.mark.parametrize(
+    ("operation", "made"),
+    [
+        ({"from": "@git/apps", "exclude": ["tests"]}, {"apps/a.yaml", "apps/web/b.yaml"}),
+        ({"from": "@git/apps/", "exclude": ["apps/tests"]}, {"apps/a.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml"}),
+        ({"from": "@git/apps/**", "exclude": ["web/tests"]}, {"a.yaml", "tests/t.yaml", "web/b.yaml"}),
+        ({"from": "@git/apps/*", "exclude": ["web", "*s"]}, {"apps/a.yaml"}),
+        (
+            {"from": "@git/apps", "exclude": ["apps"]},
+            {"apps/a.yaml", "apps/tests/t.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml"},
+        ),
+        ({"from": "@git/", "exclude": ["t"]}, {"apps/a.yaml", "apps/tests/t.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml"}),
+        ({"from": "@git/t", "to": "@artifact/x"}, {"x"}),
+    ],
+)
+def test_an_excluded_folder_is_left_out_with_all_that_is_in_it(tmp_path: Path, operation: dict[str, Any], made: set[str]) -> None:
+    names = ("apps/a.yaml", "apps/tests/t.yaml", "apps/web/b.yaml", "apps/web/tests/u.yaml", "t")
+    source, into = tree(tmp_path / "source", dict.fromkeys(names, "a: 1\n")), tmp_path / "into"
+    compose([msgspec.convert({"to": "@artifact/"} | operation, CopyOperation)], {"git": source}, into)
+    assert {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()} == made
+
+
+ARCHIVES = ("charts/web.tgz", "charts/api.TGZ", "charts/old/db.tar.gz")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "to", "made"),
+    [
+        ("charts/web.tgz", "out", {"out/web/c.yaml"}),
+        ("charts/api.TGZ", "out/", {"out/api/c.yaml"}),
+        ("charts/*", "", {"web/c.yaml", "api/c.yaml"}),
+        ("charts/**", "out", {"out/web/c.yaml", "out/api/c.yaml", "out/db/c.yaml"}),
+        ("**/*.tar.gz", "out", {"out/db/c.yaml"}),
+    ],
+)
+def test_archives_are_extracted_where_to_says(tmp_path: Path, wanted: str, to: str, made: set[str]) -> None:
+    into = tmp_path / "into"
+    compose([extraction(wanted, to)], {"git": charts(tmp_path)}, into)
+    assert {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()} == made
+
+
+def test_what_is_extracted_replaces_what_is_there(tmp_path: Path) -> None:
+    into = tree(tmp_path / "into", {"out/web/c.yaml": "old", "out/web/d.yaml": "kept"})
+    compose([extraction("charts/web.tgz", "out")], {"git": charts(tmp_path)}, into)
+    assert [(into / f"out/web/{name}.yaml").read_text() for name in "cd"] == ["new", "kept"]
+
+
+@pytest.mark.parametrize("wanted", ["charts/README.md", "charts", "charts/broken.tgz"])
+def test_what_is_no_archive_is_named(tmp_path: Path, wanted: str) -> None:
+    source = tree(charts(tmp_path), {"charts/broken.tgz": "x"})
+    with pytest.raises(ComposeError, match=r"copy from '@git/charts.*archive"):
+        compose([extraction(wanted, "out")], {"git": source}, tmp_path / "into")
+
+
+def extraction(wanted: str, to: str) -> CopyOperation:
+    return CopyOperation(from_=f"@git/{wanted}", to=f"@artifact/{to}", strategy="Extract")
+
+
+def charts(tmp_path: Path) -> Path:
+    """Each archive holds a folder of its name."""
+    source = tree(tmp_path / "source", {"charts/README.md": "x", "charts/old/x": "x"})
+    for path in ARCHIVES:
+        name = Path(path).name.partition(".")[0]
+        with (source / path).open("wb") as out:
+            write_tarball(tree(tmp_path / name, {f"{name}/c.yaml": "new"}), out)
+    return source

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pytest
 
 from fleetloop.storage import ArtifactStore, DigestMismatch, NotStored, Stored, UnsafePath, UnsupportedDigest, garbage
-from fleetloop.storage.store import ArtifactLocked
+from fleetloop.storage.store import ArtifactLocked, Retention
 
 NOW = 1000.0
 
@@ -20,7 +20,7 @@ def writing(content: bytes) -> Callable[[BinaryIO], None]:
 
 def kept(ages: dict[str, float], current: str, ttl: float = 60, keep: int = 2) -> set[str]:
     files = [Stored(name, NOW - age, 1) for name, age in ages.items()]
-    return set(ages) - set(garbage(files, current, NOW, ttl, keep))
+    return set(ages) - set(garbage(files, current, NOW, Retention(ttl, keep)))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,10 @@ def test_collect_and_link(store: ArtifactStore) -> None:
     assert store.link(f"{folder}/c.tar.gz") == f"{folder}/latest.tar.gz"
     current = f"{folder}/c.tar.gz"
     now = (store.root / current).stat().st_mtime + 100
-    assert sorted(store.collect(folder, current, now, ttl=60, keep=2)) == [f"{folder}/a.tar.gz", f"{folder}/b.tar.gz"]
+    assert sorted(store.collect(folder, current, now, Retention(ttl=60, records=2))) == [
+        f"{folder}/a.tar.gz",
+        f"{folder}/b.tar.gz",
+    ]
     assert sorted(p.name for p in (store.root / folder).iterdir()) == ["c.tar.gz", "latest.tar.gz"]
     store.link(f"{folder}/c.tar.gz")
     assert (store.root / folder / "latest.tar.gz").read_bytes() == b"content"

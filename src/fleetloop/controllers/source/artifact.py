@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,17 +21,9 @@ from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.log import logger
 from fleetloop.storage.digest import UnsupportedDigest
-from fleetloop.storage.store import ArtifactLocked, ArtifactStore, DigestMismatch, NotStored, Stored, UnsafePath
+from fleetloop.storage.store import ArtifactLocked, ArtifactStore, DigestMismatch, NotStored, Retention, Stored, UnsafePath
 
 _COLLECTION_TIMEOUT = 5.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """`ttl`: seconds. `records`: number of files."""
-
-    ttl: float
-    records: int
 
 
 class Storage:
@@ -114,10 +105,9 @@ class Storage:
 
     async def _collect(self, obj: Object, artifact: Artifact, report: Report) -> None:
         """Never a reason to fail: what stays is collected next time."""
-        now, retention = utc_now().timestamp(), self._retention
         try:
             async with asyncio.timeout(_COLLECTION_TIMEOUT):
-                arguments = (folder_of(obj), artifact.path, now, retention.ttl, retention.records)
+                arguments = (folder_of(obj), artifact.path, utc_now().timestamp(), self._retention)
                 gone = await asyncio.to_thread(self._store.collect, *arguments)
         except (OSError, TimeoutError, UnsafePath) as error:
             logger().error("garbage not collected", error=str(error))

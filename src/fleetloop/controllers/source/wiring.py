@@ -20,7 +20,7 @@ from fleetloop.api.meta import Key, Object
 from fleetloop.api.names import SOURCE_CONTROLLER
 from fleetloop.api.source import Bucket, GitRepository, HelmChart, HelmRepository, OCIRepository
 from fleetloop.auth import TokenCache
-from fleetloop.controllers.source.artifact import Retention, Storage
+from fleetloop.controllers.source.artifact import Storage
 from fleetloop.controllers.source.bucket import BucketReconciler
 from fleetloop.controllers.source.bucket_access import BucketAccess
 from fleetloop.controllers.source.chart_fetch import Bounds, ChartFetch
@@ -38,7 +38,7 @@ from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Controller, Reconciler
 from fleetloop.runtime.process import Tools, loop_settings
 from fleetloop.storage.server import artifact_server
-from fleetloop.storage.store import ArtifactStore
+from fleetloop.storage.store import ArtifactStore, Retention
 from fleetloop.task_group import TaskGroup
 
 T = TypeVar("T", bound=Object)

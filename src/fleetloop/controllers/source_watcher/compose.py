@@ -3,17 +3,18 @@
 Sources are unpacked artifacts, which hold no links; destinations stay inside the artifact.
 """
 
+import itertools
 import os
 import shutil
+import tempfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from fleetloop.api.source_extensions import CopyOperation
-from fleetloop.api.yaml import load_all
+from fleetloop.api.yaml import dump, load_all
 from fleetloop.controllers.source_watcher.globs import Glob, has_glob
 from fleetloop.storage.tarball import Limits, UnsafeArchive, unpack
 
@@ -31,62 +32,69 @@ def compose(operations: Sequence[CopyOperation], sources: Mapping[str, Path], in
     for operation in operations:
         try:
             _copy(operation, sources, into)
-        except (ValueError, UnsafeArchive, yaml.YAMLError) as error:
+        except (ValueError, UnsafeArchive) as error:
             raise ComposeError(f"copy from '{operation.from_}' to '{operation.to}': {error}") from error
 
 
 def name_of(tree: Path, artifact: str) -> str:
-    """SK19: the artifact's file name: adler32 over the sorted lines of every file's adler32 and path."""
-    lines = []
-    for path in tree.rglob("*"):
-        if path.is_file():
-            checksum = zlib.adler32(path.read_bytes())
-            lines.append(f"{checksum:08x}  {artifact}/{path.relative_to(tree).as_posix()}\n")
-    return f"{zlib.adler32(''.join(sorted(lines)).encode())}.tar.gz"
+    """SK19: the artifact's file name: adler32 over lines of every file's adler32 and path, in the order of the paths."""
+    files = {os.fsencode(path): zlib.adler32((tree / path).read_bytes()) for path in _files(tree, "")}
+    lines = [b"%x  %s/%s\n" % (checksum, artifact.encode(), path) for path, checksum in sorted(files.items())]
+    return f"{zlib.adler32(b''.join(lines))}.tar.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file to copy. `path`: in its source; `depth`: of the folder there that excludes begin below. `place`: in the artifact."""
+
+    path: str
+    depth: int
+    place: str
 
 
 def _copy(operation: CopyOperation, sources: Mapping[str, Path], into: Path) -> None:
     alias, _, wanted = operation.from_.removeprefix("@").partition("/")
-    source = sources[alias]
-    target = operation.to.removeprefix("@artifact/")
-    pairs = [
-        (path, place)
-        for path, place in _pairs(source, wanted, target, into, deep=operation.strategy == "Extract")
-        if not _is_excluded(path, wanted, operation.exclude)
-    ]
-    if not pairs:
+    source, target = sources[alias], operation.to.removeprefix("@artifact/")
+    strategy = operation.strategy or "Overwrite"
+    if strategy == "Extract" and not has_glob(wanted) and not _is_archive(wanted):
+        raise ValueError(f"'{wanted}' is no archive, whose name ends with {' or '.join(ARCHIVES)}")
+    excludes, fixed = [(one, Glob(one, deep=True)) for one in operation.exclude], _fixed(wanted)
+    found = [one for one in _found(source, wanted, target, into, strategy) if not _is_excluded(one, fixed, excludes)]
+    if not found:
         raise ValueError(f"no files match '{wanted}'")
-    for path, place in pairs:
-        _place(source / path, _inside(into, place), operation.strategy or "Overwrite")
+    for one in found:
+        if strategy != "Extract":
+            _place(source / one.path, _inside(into, one.place), strategy)
+        elif _is_archive(one.path):
+            _extract(source / one.path, _inside(into, target))
 
 
-def _pairs(source: Path, wanted: str, target: str, into: Path, *, deep: bool) -> Iterable[tuple[str, str]]:
-    """Which file goes where, both relative."""
-    if wanted.endswith(REST) and not has_glob(wanted.removesuffix(REST)):
-        folder = wanted.removesuffix(REST)
+def _found(source: Path, wanted: str, target: str, into: Path, strategy: str) -> Iterable[_Found]:
+    folder = wanted.removesuffix(REST)
+    if wanted.endswith(REST) and not has_glob(folder):
         for path in _files(source, folder):
-            yield path, f"{target}/{PurePosixPath(path).relative_to(folder)}"
+            yield _Found(path, len(PurePosixPath(folder).parts), f"{target}/{PurePosixPath(path).relative_to(folder)}")
         return
     if not has_glob(wanted):
-        yield from _exactly(source, wanted, target, into)
+        yield from _exactly(source, PurePosixPath(wanted), target, into)
         return
-    glob = Glob(wanted, deep=deep)
+    glob = Glob(wanted, deep=strategy == "Extract")
     for path in _files(source, ""):
-        if match := next((one for one in _with_folders(path) if glob.matches(one)), ""):
-            del match  # a folder that matches brings everything in it
-            yield path, f"{target}/{path}"
+        candidates = [path] if strategy == "Extract" else _with_folders(path)  # a folder that matches brings everything in it
+        if match := next((one for one in candidates if glob.matches(one)), ""):
+            yield _Found(path, match.count("/"), f"{target}/{path}")
 
 
-def _exactly(source: Path, wanted: str, target: str, into: Path) -> Iterable[tuple[str, str]]:
-    found = source / _safe(wanted)
+def _exactly(source: Path, wanted: PurePosixPath, target: str, into: Path) -> Iterable[_Found]:
+    found = source / _safe(str(wanted))
     if found.is_file():
         is_folder = target == "" or target.endswith("/") or (into / _safe(target)).is_dir()
-        yield wanted, f"{target}/{found.name}" if is_folder else target
+        yield _Found(str(wanted), len(wanted.parts) - 1, f"{target}/{found.name}" if is_folder else target)
         return
     if not found.is_dir():
         raise ValueError(f"'{wanted}' does not exist")
-    for path in _files(source, wanted):
-        yield path, f"{target}/{found.name}/{PurePosixPath(path).relative_to(wanted)}"
+    for path in _files(source, str(wanted)):
+        yield _Found(path, len(wanted.parts), f"{target}/{PurePosixPath(path).relative_to(wanted.parent)}")
 
 
 def _files(source: Path, folder: str) -> list[str]:
@@ -102,39 +110,38 @@ def _with_folders(path: str) -> list[str]:
     return [path, *(str(parent) for parent in PurePosixPath(path).parents if str(parent) != ".")]
 
 
-def _is_excluded(path: str, wanted: str, patterns: Sequence[str]) -> bool:
-    """By the whole path, the path below the fixed part of `from`, or the name alone."""
-    fixed = "/".join(part for part in _fixed(wanted))
-    below = path.removeprefix(f"{fixed}/") if fixed else path
-    name = PurePosixPath(path).name
+def _is_excluded(found: _Found, fixed: str, patterns: Sequence[tuple[str, Glob]]) -> bool:
+    """It or a folder on the way: by the whole path, the path below the fixed part of `from`, or the name alone."""
     return any(
-        Glob(pattern, deep=True).matches(path)
-        or Glob(pattern, deep=True).matches(below)
-        or ("/" not in pattern and Glob(pattern).matches(name))
-        for pattern in patterns
+        glob.matches(one)
+        or glob.matches(one.removeprefix(f"{fixed}/"))
+        or ("/" not in pattern and glob.matches(one.rpartition("/")[2]))
+        for one in _with_folders(found.path)
+        if one.count("/") >= found.depth
+        for pattern, glob in patterns
     )
 
 
-def _fixed(wanted: str) -> list[str]:
-    parts = []
-    for part in PurePosixPath(wanted).parts:
-        if has_glob(part):
-            break
-        parts.append(part)
-    return parts
+def _fixed(wanted: str) -> str:
+    return "/".join(itertools.takewhile(lambda part: not has_glob(part), PurePosixPath(wanted).parts))
+
+
+def _is_archive(path: str) -> bool:
+    return path.lower().endswith(ARCHIVES)
+
+
+def _extract(archive: Path, into: Path) -> None:
+    """Over what is there already."""
+    with tempfile.TemporaryDirectory(prefix="extract-") as folder:
+        unpack(archive, Path(folder), EXTRACTED)
+        shutil.copytree(folder, into, dirs_exist_ok=True)
 
 
 def _place(source: Path, target: Path, strategy: str) -> None:
-    if strategy == "Extract":
-        if not source.name.endswith(ARCHIVES):
-            return
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unpack(source, target.parent, EXTRACTED)
-        return
     target.parent.mkdir(parents=True, exist_ok=True)
     if strategy == "Merge" and target.is_file():
         merged = _deep(_one_map(target), _one_map(source))
-        target.write_text(yaml.safe_dump(merged, sort_keys=True))
+        target.write_bytes(dump(merged).encode())
         return
     shutil.copyfile(source, target)
     target.chmod(0o755 if source.stat().st_mode & 0o111 else 0o644)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from fleetloop.api import reasons
 from fleetloop.api.meta import Artifact, Key, Object, Status, content_of
 from fleetloop.api.source_extensions import (
     ArtifactGenerator,
@@ -32,6 +33,7 @@ from fleetloop.kube.errors import ApiError, NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.runtime import settle as settling
 from fleetloop.runtime.controller import Report
+from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Done, Failure, Outcome
 from fleetloop.storage.ignore import default_rules
 from fleetloop.storage.reader import (
@@ -41,20 +43,20 @@ from fleetloop.storage.reader import (
     ArtifactTooLarge,
     ArtifactUnreachable,
 )
-from fleetloop.storage.store import ArtifactStore, DigestMismatch, NotStored, Stored
+from fleetloop.storage.store import ArtifactLocked, ArtifactStore, DigestMismatch, NotStored, Retention, Stored, UnsafePath
 from fleetloop.storage.tarball import UnsafeArchive, write_tarball
 
 MANAGER = "source-watcher"
 EXTERNAL = ("source.toolkit.fluxcd.io/v1", "ExternalArtifact")
-DISABLED = "source.extensions.fluxcd.io/reconcile"
 GENERATOR_LABEL = "source.extensions.fluxcd.io/generator"
 ORIGIN_REVISION = "org.opencontainers.image.revision"
+_COLLECTION_TIMEOUT = 5.0  # seconds
 AGAIN = 3600.0  # seconds: what was deleted by others is made again
 
 
 @dataclass(slots=True)
 class GeneratorReconciler:
-    """`find`: a source as last seen. `advertised`: what URLs begin with. `requeue` in seconds."""
+    """`find`: a source as last seen. `advertised`: what URLs begin with. `requeue`, `timeout` of a pass: in seconds."""
 
     kube: Kube
     store: ArtifactStore
@@ -63,14 +65,18 @@ class GeneratorReconciler:
     advertised: str
     no_cross_namespace: bool
     requeue: float
+    timeout: float
+    retention: Retention
     now: Callable[[], datetime.datetime]
     owned_conditions: frozenset[str] = frozenset({"Ready", "Reconciling", "Stalled"})
 
     async def reconcile(self, obj: ArtifactGenerator, draft: Status, report: Report) -> Outcome:
         """Raises Failure."""
-        if obj.metadata.annotations.get(DISABLED, "").lower() == "disabled":
-            return Done(after=None, reason="Succeeded", message=_message(len(obj.status.inventory)))
-        return await _Pass(self, obj, cast(ArtifactGeneratorStatus, draft), report).run()
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await _Pass(self, obj, cast(ArtifactGeneratorStatus, draft), report).run()
+        except TimeoutError as error:
+            raise ReconciliationFailed(f"reconciliation took longer than {self.timeout:g}s") from error
 
     async def finalize(self, obj: ArtifactGenerator, report: Report) -> None:
         """The files, then the objects; who consumes them is left without."""
@@ -81,7 +87,7 @@ class GeneratorReconciler:
         settling.settle(draft, result, generation=obj.metadata.generation, now=now)
 
     def suspended(self, obj: ArtifactGenerator, draft: Status) -> None:
-        """There is no such field; the annotation disables."""
+        """Nothing but lastHandledReconcileAt."""
 
     async def remove(self, namespace: str, name: str) -> None:
         """Raises ReconciliationFailed."""
@@ -102,10 +108,11 @@ class _Pass:
 
     async def run(self) -> Outcome:
         generator, draft = self._generator, self._draft
+        await self._collect()
         sources = self._sources()
         observed = sources_digest(sources)
         if await self._is_current(observed):
-            return Done(after=AGAIN, reason="Succeeded", message=_message(len(draft.inventory)))
+            return Done(after=AGAIN, reason=reasons.SUCCEEDED, message=_message(len(draft.inventory)))
         message = "Reconciliation in progress"
         settling.begin(draft, message, generation=generator.metadata.generation, now=self._tools.now())
         async with AsyncExitStack() as opened:
@@ -118,14 +125,10 @@ class _Pass:
         await self._remove_orphans(made)
         changed = [one for one in made if one not in draft.inventory]
         draft.inventory, draft.observed_sources_digest = tuple(made), observed
-        lines = "\n".join(f"{one.namespace}/{one.name} ({one.digest})" for one in changed)
-        return Done(
-            after=AGAIN,
-            reason="Succeeded",
-            message=_message(len(made)),
-            event=f"external artifacts reconciled: {lines}" if changed else "",
-            is_news=bool(changed),
-        )
+        if changed:
+            lines = "\n".join(f"{one.namespace}/{one.name} ({one.digest})" for one in changed)
+            self._report.event("Normal", reasons.READY, f"external artifacts reconciled: {lines}")
+        return Done(after=AGAIN, reason=reasons.SUCCEEDED, message=_message(len(made)), is_news=bool(changed))
 
     def _sources(self) -> dict[str, Artifact]:
         """Their artifacts by alias."""
@@ -148,6 +151,22 @@ class _Pass:
             if alias not in found:
                 raise ValidationFailed(f"{field}: there is no source with the alias '{alias}'")
         return found
+
+    async def _collect(self) -> None:
+        """SK6: what was replaced by the pass before goes now. Never a reason to fail: what stays is collected next time."""
+        try:
+            async with asyncio.timeout(_COLLECTION_TIMEOUT):
+                gone = await asyncio.to_thread(self._collected)
+        except (OSError, TimeoutError, UnsafePath) as error:
+            logger().error("garbage not collected", error=str(error))
+            return
+        if gone:
+            self._report.event("Trace", reasons.GARBAGE_COLLECTION_SUCCEEDED, f"garbage collected {gone} artifacts")
+
+    def _collected(self) -> int:
+        tools, now = self._tools, self._tools.now().timestamp()
+        folders = [(_folder(one.namespace, one.name), one.filename) for one in self._draft.inventory]
+        return sum(len(tools.store.collect(folder, f"{folder}/{name}", now, tools.retention)) for folder, name in folders)
 
     async def _is_current(self, observed: str) -> bool:
         """Nothing changed, and all that was made is there."""
@@ -180,7 +199,7 @@ class _Pass:
         artifact, namespace = output.artifact, self._generator.namespace
         try:
             filename, stored = await asyncio.to_thread(_build, self._tools.store, artifact, namespace, trees)
-        except (ComposeError, OSError) as error:
+        except (ComposeError, ArtifactLocked, OSError) as error:
             raise BuildFailed(f"{artifact.name} build failed: {error}") from error
         made = self._artifact(artifact, stored, sources)
         try:

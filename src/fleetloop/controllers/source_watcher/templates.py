@@ -8,12 +8,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import re2  # type: ignore[import-untyped]
 
-from fleetloop.api.source_extensions import ArtifactGenerator, CopyOperation, OutputArtifact
+from fleetloop.api.source_extensions import ArtifactGenerator, OutputArtifact
 
-_CAPTURE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+_CAPTURE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL = re.compile(r"([a-z0-9]([-a-z0-9_.]*[a-z0-9])?)?")
 LONGEST_LABEL = 63
@@ -39,11 +41,10 @@ def outputs_of(generator: ArtifactGenerator, trees: Mapping[str, Path]) -> list[
     alias, _, pattern = spec.path_pattern.removeprefix("@").partition("/")
     if alias not in trees:
         raise PatternError(f"spec.pathPattern: there is no source with the alias '{alias}'")
-    parts = pattern.strip("/").split("/")
-    made = []
+    matcher, made = _matcher(pattern.strip("/")), []
     for folder in _folders(trees[alias]):
-        captures = _captured(parts, folder.split("/"))
-        if captures is not None:
+        if found := matcher.fullmatch(folder):
+            captures = found.groupdict()
             made += [Output(_rendered(artifact, captures), _labels(captures)) for artifact in spec.artifacts]
     return _unique(made)
 
@@ -52,35 +53,15 @@ def _folders(tree: Path) -> list[str]:
     return sorted(Path(place).relative_to(tree).as_posix() for place, _, _ in os.walk(tree) if Path(place) != tree)
 
 
-def _captured(parts: list[str], folder: list[str]) -> dict[str, str] | None:
-    """Part by part: a capture takes what is between the fixed texts around it."""
-    if len(parts) != len(folder):
-        return None
-    captures: dict[str, str] = {}
-    for part, name in zip(parts, folder, strict=True):
-        found = _match(part, name)
-        if found is None or any(captures.get(key, value) != value for key, value in found.items()):
-            return None
-        captures |= found
-    return captures
-
-
-def _match(part: str, name: str) -> dict[str, str] | None:
-    pieces = _CAPTURE.split(part)  # text, name, text, ...
+def _matcher(pattern: str) -> Any:
+    """A capture takes as much of one part of the path as it can."""
+    pieces = _CAPTURE.split(pattern)  # text, name, text, ...
     fixed, keys = pieces[0::2], pieces[1::2]
-    if not keys:
-        return {} if part == name else None
-    if not (name.startswith(fixed[0]) and name.endswith(fixed[-1])):
-        return None
-    found, rest = {}, name[len(fixed[0]) : len(name) - len(fixed[-1]) if fixed[-1] else None]
-    for key, text in zip(keys[:-1], fixed[1:-1], strict=True):
-        value, mark, rest = rest.partition(text) if text else (rest, "", "")
-        if not value or (text and not mark):
-            return None
-        found[key] = value
-    if not rest:
-        return None
-    return found | {keys[-1]: rest}
+    if len(set(keys)) < len(keys) or any(sign in text for text in fixed for sign in "{}"):
+        raise PatternError(f"spec.pathPattern: '{pattern}' has a malformed capture, or one twice")
+    groups = [f"(?P<{key}>[^/]+)" for key in keys]
+    texts = [re2.escape(text) for text in fixed]
+    return re2.compile(texts[0] + "".join(group + text for group, text in zip(groups, texts[1:], strict=True)))
 
 
 def _rendered(artifact: OutputArtifact, captures: Mapping[str, str]) -> OutputArtifact:
@@ -88,13 +69,7 @@ def _rendered(artifact: OutputArtifact, captures: Mapping[str, str]) -> OutputAr
     if not _NAME.fullmatch(name):
         raise PatternError(f"spec.artifacts: '{name}' is no valid name of an object")
     copies = tuple(
-        CopyOperation(
-            from_=_filled(one.from_, captures),
-            to=_filled(one.to, captures),
-            exclude=tuple(_filled(pattern, captures) for pattern in one.exclude),
-            strategy=one.strategy,
-        )
-        for one in artifact.copy
+        msgspec.structs.replace(one, from_=_filled(one.from_, captures), to=_filled(one.to, captures)) for one in artifact.copy
     )
     return msgspec.structs.replace(artifact, name=name, copy=copies)
 
@@ -108,7 +83,9 @@ def _labels(captures: Mapping[str, str]) -> dict[str, str]:
 
 
 def _filled(text: str, captures: Mapping[str, str]) -> str:
-    return _CAPTURE.sub(lambda found: captures.get(found[1], found[0]), text)
+    if unknown := set(_CAPTURE.findall(text)) - captures.keys():
+        raise PatternError(f"spec.artifacts: '{text}' names '{min(unknown)}', which spec.pathPattern does not capture")
+    return _CAPTURE.sub(lambda found: captures[found[1]], text)
 
 
 def _unique(outputs: list[Output]) -> list[Output]:

@@ -50,6 +50,8 @@ class _Wiring:
             advertised=settings.advertised,
             no_cross_namespace=settings.common.no_cross_namespace_refs,
             requeue=settings.requeue_dependency,
+            timeout=settings.reconciliation_timeout,
+            retention=settings.retention,
             now=utc_now,
         )
         loop = dataclasses.replace(loop_settings(tools, MANAGER), finalizer=FINALIZER)
