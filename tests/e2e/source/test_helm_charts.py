@@ -148,7 +148,8 @@ async def test_an_index_becomes_the_artifact_sk15(tenant: Tenant, charts: ChartS
 
 
 async def test_the_highest_version_in_range_is_pulled_as_it_is(tenant: Tenant, charts: ChartServer) -> None:
-    for version in ("1.0.0", "1.2.0", "1.3.0-rc.1", "2.0.0"):
+    """3.1, 6.2: what has no three parts is chosen by its very name alone."""
+    for version in ("1.0.0", "1.2.0", "1.3.0-rc.1", "1.9", "2.0.0"):
         charts.add(version)
     await apply(tenant, "HelmRepository", "repo", url=charts.url)
     obj = await until(tenant, await apply(tenant, "HelmChart", "web", **of_repository(version="1.x")), ready("True"))
@@ -218,11 +219,13 @@ async def test_a_chart_in_git_sk17(tenant: Tenant, charts: ChartServer) -> None:
 
 
 async def test_credentials_stay_with_the_repository(tenant: Tenant, charts: ChartServer) -> None:
+    """5.2: a refused index is `Failed`, whatever refused it."""
     charts.add("1.0.0")
     charts.user = "ada"
     ref = await apply(tenant, "HelmRepository", "repo", url=charts.url)
-    obj = await until(tenant, ref, ready("False", "AuthenticationFailed"))
-    assert "401 Unauthorized" in condition(obj, "Ready")["message"]
+    obj = await until(tenant, ref, ready("False", "Failed"))
+    start = "failed to fetch Helm repository index: failed to cache index to temporary file: "
+    assert condition(obj, "Ready")["message"] == f"{start}failed to fetch {charts.url}/index.yaml: 401 Unauthorized"
     await tenant.secret("login", {"username": "ada", "password": "secret"})
     await apply(tenant, "HelmRepository", "repo", url=charts.url, secretRef={"name": "login"})
     await until(tenant, ref, ready("True"))

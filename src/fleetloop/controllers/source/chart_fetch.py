@@ -159,7 +159,7 @@ class ChartFetch:
         exact = next((one for one in versions if one.version == wanted), None)
         if exact:
             return exact
-        matches = await self.select(wanted or "*", [one.version for one in versions], "lenient")
+        matches = await self.select(wanted or "*", [one.version for one in versions], "dotted")
         if not matches:
             raise helm_index.ChartNotFound(f"no chart version found for version '{wanted}'")
         best = [one for one in versions if one.version.partition("+")[0] == matches[0].partition("+")[0]]
