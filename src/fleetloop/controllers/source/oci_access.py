@@ -116,12 +116,9 @@ class OciAccess:
     async def _proxy(self, namespace: str, ref: LocalObjectReference) -> ProxyAccess:
         what = "failed to get proxy address"
         try:
-            found = proxy_access(await self._secret(namespace, ref.name, what))
+            return proxy_access(await self._secret(namespace, ref.name, what))
         except InvalidSecret as error:
             raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': {error}") from error
-        if found.address.startswith("socks5"):
-            raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': registries need an HTTP proxy")
-        return found
 
     async def _secret(self, namespace: str, name: str, what: str) -> dict[str, bytes]:
         try:
