@@ -5,7 +5,7 @@ registries of clouds: `cloud_registry`; kept by a `TokenCache`.
 """
 
 from fleetloop.auth.aws import AwsCredentials, aws_credentials
-from fleetloop.auth.azure import DEVOPS_SCOPE, azure_token
+from fleetloop.auth.azure import DEVOPS_SCOPE, STORAGE_SCOPE, AzureCertificate, azure_certificate_token, azure_token
 from fleetloop.auth.codecommit import NotCodeCommit
 from fleetloop.auth.errors import IdentityError, SdkMissing
 from fleetloop.auth.gcp import gcp_token
@@ -17,7 +17,9 @@ from fleetloop.auth.tokens import CacheObserver, Subject, Token, TokenCache
 __all__ = [
     "DEVOPS_SCOPE",
     "OWN_IDENTITY",
+    "STORAGE_SCOPE",
     "AwsCredentials",
+    "AzureCertificate",
     "CacheObserver",
     "GitAccess",
     "IdentityError",
@@ -31,6 +33,7 @@ __all__ = [
     "TokenCache",
     "WorkloadIdentity",
     "aws_credentials",
+    "azure_certificate_token",
     "azure_token",
     "cloud_registry",
     "gcp_token",

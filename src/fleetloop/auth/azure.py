@@ -5,6 +5,7 @@ Flux: source-kustomize.md 3.2. The SDK blocks; it runs in a thread with timeouts
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleetloop.auth.errors import IdentityError, SdkMissing
@@ -16,11 +17,41 @@ from fleetloop.auth.tokens import Token
 TENANT_ANNOTATION, CLIENT_ANNOTATION = "azure.workload.identity/tenant-id", "azure.workload.identity/client-id"
 AUDIENCE = "api://AzureADTokenExchange"
 DEVOPS_SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
+STORAGE_SCOPE = "https://storage.azure.com/.default"
 _LIMITS = {"connection_timeout": 10, "read_timeout": 10, "retry_total": 2}  # seconds, and tries again
 _PEOPLE = (  # credentials of people at a machine: programs that a controller must not start
     *("cli", "developer_cli", "powershell", "visual_studio_code", "shared_token_cache", "broker"),
     "interactive_browser",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class AzureCertificate:
+    """A client by its certificate: PEM or PKCS#12, with its key. `authority`: a URL, "" for the environment's."""
+
+    tenant: str
+    client: str
+    certificate: bytes = field(repr=False)
+    password: str = field(default="", repr=False)
+    sends_chain: bool = False
+    authority: str = ""
+
+
+async def azure_certificate_token(login: AzureCertificate, scope: str, proxy: ProxyAccess | None = None) -> Token:
+    """A bearer token for `scope`. Raises IdentityError."""
+    return await asyncio.to_thread(_by_certificate, login, scope, proxies_of(proxy))
+
+
+def _by_certificate(login: AzureCertificate, scope: str, proxies: Mapping[str, str]) -> Token:
+    sdk, options = _sdk(), {**_options(proxies), "disable_instance_discovery": True}
+    if login.authority:
+        options["authority"] = login.authority
+    options |= {"certificate_data": login.certificate, "send_certificate_chain": login.sends_chain}
+    try:
+        with sdk.CertificateCredential(login.tenant, login.client, password=login.password or None, **options) as credential:
+            return _token(credential, scope)
+    except (TypeError, ValueError) as error:  # of what is no certificate, of its password, of a malformed tenant
+        raise IdentityError(f"failed to get a token of Azure: {_first_line(error)}") from None
 
 
 async def azure_token(identity: WorkloadIdentity, scope: str, proxy: ProxyAccess | None = None) -> Token:

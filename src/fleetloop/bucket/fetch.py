@@ -45,11 +45,12 @@ async def read_object(bucket: Opened, key: str) -> bytes | None:
 async def list_objects(bucket: Opened, prefix: str, wanted: Callable[[str], bool]) -> dict[str, str]:
     """The kept keys and their ETags. Raises BucketError, BucketNotFound."""
     found: dict[str, str] = {}
+    folder = prefix.rpartition("/")[0]  # the library knows no prefix that ends within a name
     try:
-        async for chunk in bucket.store.list(prefix=prefix or None):
+        async for chunk in bucket.store.list(prefix=folder or None):
             for meta in chunk:
                 key = str(meta["path"])
-                if not key.endswith("/") and wanted(key):
+                if key.startswith(prefix) and not key.endswith("/") and wanted(key):
                     found[key] = etag_of(meta)
             if len(found) > MOST_OBJECTS:
                 raise BucketError(f"bucket '{bucket.name}' has more than {MOST_OBJECTS} objects")

@@ -33,7 +33,7 @@ class S3Login:
 
 @dataclass(frozen=True, slots=True)
 class GoogleLogin:
-    """`service_account`: JSON; `token`: a bearer token in place of it."""
+    """`service_account`: JSON; `token`: a bearer token in place of it. One of them."""
 
     service_account: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
@@ -96,10 +96,10 @@ def _s3(place: Place, login: S3Login) -> S3Store:
 
 def _google(place: Place, login: GoogleLogin) -> GCSStore:
     if login.service_account:
-        config: dict[str, Any] = {"service_account_key": login.service_account}
+        given: dict[str, Any] = {"config": {"service_account_key": login.service_account}}
     else:
-        config = {"skip_signature": True}
-    return GCSStore(place.bucket, config=config, client_options=_client(place))  # type: ignore[arg-type]
+        given = {"credential_provider": lambda: {"token": login.token, "expires_at": None}}
+    return GCSStore(place.bucket, **given, client_options=_client(place))  # type: ignore[arg-type]
 
 
 def _azure(place: Place, login: AzureLogin) -> AzureStore:

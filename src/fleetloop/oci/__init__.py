@@ -14,7 +14,7 @@ from fleetloop.oci.errors import (
 )
 from fleetloop.oci.keychain import DOCKER_CONFIG, NOBODY, Keychain, Login
 from fleetloop.oci.reference import Reference, Repository
-from fleetloop.oci.registry import ANONYMOUS, Access, Registry, pushed_manifest
+from fleetloop.oci.registry import ANONYMOUS, Access, Registry, pushed_manifest, reached
 
 __all__ = [
     "ANONYMOUS",
@@ -39,4 +39,5 @@ __all__ = [
     "Repository",
     "digest_of",
     "pushed_manifest",
+    "reached",
 ]

@@ -11,12 +11,13 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO, NoReturn
 from urllib.parse import quote, urljoin, urlsplit
 
 import aiohttp
 import orjson
+from aiohttp_socks import ProxyConnector, ProxyError
 
 from fleetloop.oci.content import ACCEPTED, OCI_INDEX, Descriptor, Manifest, digest_of
 from fleetloop.oci.errors import (
@@ -226,7 +227,7 @@ class Registry:
                     pass
             except aiohttp.ClientConnectorCertificateError:
                 pass  # HTTPS is spoken: its certificate must be good
-            except (aiohttp.ClientError, OSError):
+            except (aiohttp.ClientError, ProxyError, OSError):
                 scheme = "http"
         self._schemes[host] = scheme
         return scheme
@@ -273,6 +274,17 @@ class Registry:
         return token
 
 
+@asynccontextmanager
+async def reached(session: aiohttp.ClientSession, access: Access) -> AsyncIterator[Registry]:
+    """As `Registry`, also behind a SOCKS5 proxy, which takes connections of its own. The proxy resolves names."""
+    if not access.proxy.startswith("socks5"):
+        yield Registry(session, access)
+        return
+    connector = ProxyConnector.from_url(access.proxy.replace("socks5h://", "socks5://", 1), rdns=True)
+    async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as through:
+        yield Registry(through, replace(access, proxy=""))
+
+
 _ACCEPT = {"Accept": ACCEPTED}
 
 
@@ -296,7 +308,7 @@ def _translated(repository: Repository) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise RegistryUnreachable(f"{repository}: no answer in time") from error
-    except (aiohttp.ClientError, OSError) as error:
+    except (aiohttp.ClientError, ProxyError, OSError) as error:
         lost = isinstance(error, aiohttp.ServerDisconnectedError) or getattr(error, "errno", 0) in _LOST
         failure = ConnectionLost if lost else RegistryUnreachable
         raise failure(f"{repository}: {error or type(error).__name__}") from error

@@ -55,11 +55,17 @@ def _listing(folder: Path) -> str:
     return f'<!doctype html>\n<meta name="viewport" content="width=device-width">\n<pre>\n{links}</pre>\n'
 
 
+async def _without_etag(_: web.Request, response: web.StreamResponse) -> None:
+    """The library makes one for files; there is none with Flux."""
+    response.headers.pop("ETag", None)
+
+
 @asynccontextmanager
 async def artifact_server(root: Path, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
     """Serves `root` while the context lasts and gives the address bound; port 0 picks one. Raises OSError."""
     app = web.Application()
     app.router.add_get("/{path:.*}", _Files(root).answer)
+    app.on_response_prepare.append(_without_etag)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
     await runner.setup()
     try:

@@ -123,6 +123,19 @@ async def test_a_prefix_and_a_change(tenant: Tenant, objects: Objects, tmp_path:
     assert await files(tenant, second, tmp_path / "two") == {"prod/a.yaml": "a: 3\n"}
 
 
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [("app", {"app-1.yaml", "app/a.yaml", "apps/a.yaml", "apps/b.yaml"}), ("apps/a", {"apps/a.yaml"}), ("app/", {"app/a.yaml"})],
+)
+async def test_a_prefix_may_end_anywhere(
+    tenant: Tenant, objects: Objects, tmp_path: Path, prefix: str, expected: set[str]
+) -> None:
+    """4.1: as the server has it, not by folders."""
+    await objects.put(dict.fromkeys(("app-1.yaml", "app/a.yaml", "apps/a.yaml", "apps/b.yaml", "b/app"), "a: 1\n"))
+    obj = await until(tenant, await apply(tenant, objects, prefix=prefix), ready("True"))
+    assert set(await files(tenant, obj, tmp_path)) == expected
+
+
 async def test_failures_name_what_is_wrong(tenant: Tenant, objects: Objects) -> None:
     ref = await apply(tenant, objects, bucketName="none")
     obj = await until(tenant, ref, ready("False", "BucketOperationFailed"))

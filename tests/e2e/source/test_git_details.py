@@ -176,8 +176,12 @@ async def test_includes_that_cannot_be(tenant: Tenant) -> None:
     def include(to: str) -> list[dict[str, Any]]:
         return [{"repository": {"name": "library"}, "toPath": to}]
 
-    repo = await tenant.repository(include=include("a"))
-    obj = await repo.until(ready("False", "NoArtifact"))
+    repo = await tenant.repository(include=include("a"), secretRef={"name": "late"})
+    await repo.until(ready("False", "AuthenticationFailed"))
+    ca = tenant.world.forge.ca_file.read_bytes()
+    await tenant.secret("late", {"username": "x", "password": tenant.world.token, "ca.crt": ca})
+    obj = await repo.until(ready("False", "NoArtifact"))  # not what is over
+    assert condition(obj, "FetchFailed") == {}
     unavailable = condition(obj, "IncludeUnavailable")
     assert (unavailable["status"], unavailable["message"]) == ("True", "no artifact available for include 'library'")
     assert obj["status"]["observedGeneration"] == -1  # waiting, not done

@@ -20,7 +20,8 @@ from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.oci.content import HELM_CHART, HELM_CONFIG, OCI_MANIFEST
 from tests.e2e.helm.conftest import chart
 from tests.e2e.source.conftest import API, DEADLINE, Tenant, condition, manifest, ready
-from tests.kit.registry import registry
+from tests.kit.registry import PASSWORD, USER, cloud_door, registry, token_door
+from tests.kit.tls import Authority
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -114,6 +115,16 @@ def of_repository(name: str = "web", **spec: Any) -> dict[str, Any]:
     return {"chart": name, "sourceRef": {"kind": "HelmRepository", "name": "repo"}} | spec
 
 
+async def push(tenant: Tenant, address: str, *tags: str) -> None:
+    """Charts named `web` to the registry's folder `charts`."""
+    repository, client = oci.Repository.parse(f"{address}/charts/web"), oci.Registry(tenant.world.http)
+    for tag in tags:
+        digest, size = await client.push_blob(repository, chart(tag.replace("_", "+")))
+        await client.push_blob(repository, b"{}")
+        raw = oci.pushed_manifest(b"{}", [(HELM_CHART, digest, size)], {}, HELM_CONFIG)
+        await client.push_manifest(repository.tagged(tag), raw, OCI_MANIFEST)
+
+
 async def request(tenant: Tenant, ref: ObjectRef, token: str) -> Manifest:
     await tenant.world.kube.patch(ref, {"metadata": {"annotations": {"reconcile.fluxcd.io/requestedAt": token}}})
     return await until(tenant, ref, lambda live: live["status"].get("lastHandledReconcileAt") == token)
@@ -137,7 +148,8 @@ async def test_an_index_becomes_the_artifact_sk15(tenant: Tenant, charts: ChartS
 
 
 async def test_the_highest_version_in_range_is_pulled_as_it_is(tenant: Tenant, charts: ChartServer) -> None:
-    for version in ("1.0.0", "1.2.0", "1.3.0-rc.1", "2.0.0"):
+    """3.1, 6.2: what has no three parts is chosen by its very name alone."""
+    for version in ("1.0.0", "1.2.0", "1.3.0-rc.1", "1.9", "2.0.0"):
         charts.add(version)
     await apply(tenant, "HelmRepository", "repo", url=charts.url)
     obj = await until(tenant, await apply(tenant, "HelmChart", "web", **of_repository(version="1.x")), ready("True"))
@@ -207,11 +219,13 @@ async def test_a_chart_in_git_sk17(tenant: Tenant, charts: ChartServer) -> None:
 
 
 async def test_credentials_stay_with_the_repository(tenant: Tenant, charts: ChartServer) -> None:
+    """5.2: a refused index is `Failed`, whatever refused it."""
     charts.add("1.0.0")
     charts.user = "ada"
     ref = await apply(tenant, "HelmRepository", "repo", url=charts.url)
-    obj = await until(tenant, ref, ready("False", "AuthenticationFailed"))
-    assert "401 Unauthorized" in condition(obj, "Ready")["message"]
+    obj = await until(tenant, ref, ready("False", "Failed"))
+    start = "failed to fetch Helm repository index: failed to cache index to temporary file: "
+    assert condition(obj, "Ready")["message"] == f"{start}failed to fetch {charts.url}/index.yaml: 401 Unauthorized"
     await tenant.secret("login", {"username": "ada", "password": "secret"})
     await apply(tenant, "HelmRepository", "repo", url=charts.url, secretRef={"name": "login"})
     await until(tenant, ref, ready("True"))
@@ -223,17 +237,66 @@ async def test_a_registry_as_repository_is_static_sk14(
 ) -> None:
     """SK14: it gets no status and no finalizer; its charts come from tags."""
     async with registry(tmp_path_factory.mktemp("charts")) as address:
-        repository, client = oci.Repository.parse(f"{address}/charts/web"), oci.Registry(tenant.world.http)
-        for version in ("1.0.0", "1.1.0_b1"):
-            digest, size = await client.push_blob(repository, chart(version.replace("_", "+")))
-            await client.push_blob(repository, b"{}")
-            raw = oci.pushed_manifest(b"{}", [(HELM_CHART, digest, size)], {}, HELM_CONFIG)
-            await client.push_manifest(repository.tagged(version), raw, OCI_MANIFEST)
+        await push(tenant, address, "1.0.0", "1.1.0_b1")
         ref = await apply(tenant, "HelmRepository", "repo", url=f"oci://{address}/charts", type="oci")
         obj = await until(tenant, await apply(tenant, "HelmChart", "web", **of_repository(version=">=1.0.0")), ready("True"))
         assert obj["status"]["artifact"]["revision"] == "1.1.0+b1"
         live = await tenant.world.kube.get(ref)
         assert (live.get("status") or {}, live["metadata"].get("finalizers")) == ({}, None)
+
+
+@pytest.mark.parametrize("name", ["a" * 60 + "A", "web/../A", "Web", "web//x"])
+async def test_what_is_no_chart_of_a_registry_is_told_at_once(tenant: Tenant, charts: ChartServer, name: str) -> None:
+    """6.2: a name that is no match for the pattern only at its end took time without end, and everybody's."""
+    await apply(tenant, "HelmRepository", "repo", url="oci://127.0.0.1:1/charts", type="oci")
+    ref = await apply(tenant, "HelmChart", "web", **of_repository(name))
+    obj = await until(tenant, ref, ready("False", "InvalidChartReference"))
+    assert condition(obj, "Stalled")["message"] == f"invalid chart reference: '{name}' is no chart name"
+
+
+async def test_a_registry_by_user_and_password(
+    tenant: Tenant, charts: ChartServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """5.1: a HelmRepository's Secret needs no docker config. It opens the registry of its URL, no other that an index names."""
+    async with registry(tmp_path_factory.mktemp("charts")) as address, token_door(address) as door, token_door(address) as other:
+        await push(tenant, address, "1.0.0")
+        url = f"oci://{door.address}/charts"
+        await tenant.secret("login", {"username": USER})
+        await apply(tenant, "HelmRepository", "repo", url=url, type="oci", secretRef={"name": "login"})
+        ref = await apply(tenant, "HelmChart", "web", **of_repository())
+        obj = await until(tenant, ref, ready("False", "AuthenticationFailed"))
+        assert "required fields 'username' and 'password'" in condition(obj, "Ready")["message"]
+        await tenant.secret("login", {"username": USER, "password": PASSWORD})
+        await until(tenant, ref, ready("True"))
+        charts.charts["web-1.0.0.tgz"] = b""
+        index = charts.index().replace("web-1.0.0.tgz", f"oci://{other.address}/charts/web:1.0.0")
+        charts.index = lambda: index  # type: ignore[method-assign]
+        await apply(tenant, "HelmRepository", "repo", url=charts.url, type="default", secretRef={"name": "login"})
+        await apply(tenant, "HelmChart", "web", **of_repository(version="1.0.0"))
+        obj = await until(tenant, ref, ready("False", "AuthenticationFailed"))
+        assert not [path for path, login in other.paths if "Basic" in login]
+
+
+async def test_a_registry_by_an_authority_in_the_repositorys_secret(
+    tenant: Tenant, charts: ChartServer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """5.1: what is for TLS in a HelmRepository's Secret counts, by its old names too, unless there is a certSecretRef."""
+    folder, authority = tmp_path_factory.mktemp("charts"), Authority()
+    tls = authority.server_context(folder)
+
+    def knows(user: str, password: str) -> bool:
+        return (user, password) == (USER, PASSWORD)
+
+    async with registry(folder) as address, cloud_door(address, tls, knows, lambda _: None) as door:
+        await push(tenant, address, "1.0.0")
+        login = {"username": USER, "password": PASSWORD}
+        await tenant.secret("login", {**login, "ca.crt": Authority().ca})
+        place = {"url": f"oci://{door.address}/charts", "type": "oci", "secretRef": {"name": "login"}}
+        await apply(tenant, "HelmRepository", "repo", **place)
+        ref = await apply(tenant, "HelmChart", "web", **of_repository())
+        await until(tenant, ref, ready("False", "AuthenticationFailed"))
+        await tenant.secret("login", {**login, "caFile": authority.ca})
+        await until(tenant, ref, ready("True"))
 
 
 async def test_a_broken_index_and_one_that_is_too_large(tenant: Tenant, charts: ChartServer) -> None:

@@ -22,6 +22,7 @@ from fleetloop.kube.objects import Manifest, ObjectRef
 from fleetloop.oci.content import FLUX_CONFIG, FLUX_CONTENT, HELM_CHART, OCI_MANIFEST
 from fleetloop.storage import ArtifactReader
 from tests.e2e.source.conftest import API, DEADLINE, Tenant, condition, manifest, ready
+from tests.kit.proxies import socks5_proxy
 from tests.kit.registry import PASSWORD, USER, registry, token_door
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -174,3 +175,20 @@ async def test_a_registry_that_asks_for_a_token_sk11(tenant: Tenant, images: Ima
         await tenant.secret("pull", {".dockerconfigjson": config})
         await source(tenant, url, provider="aws", secretRef={"name": "pull"})
         await until(tenant, ref, ready("True"))
+
+
+@pytest.mark.parametrize("insecure", [True, False])
+async def test_a_socks5_proxy(tenant: Tenant, images: Images, address: str, insecure: bool) -> None:
+    """3.5: the proxy resolves the registry's name; whoever it does not know is told so, without the password."""
+    await images.push("v1", {"a": "1"})
+    async with socks5_proxy("ada", "s3cret") as proxy:
+        proxy.names["registry.local:80"] = address
+        proxy.names["registry.local:443"] = address  # where it speaks no TLS
+        await tenant.secret("proxy", {"address": proxy.address, "username": "ada", "password": "wr0ng"})
+        url = f"oci://registry.local/{images.repository.name}"
+        ref = await source(tenant, url, proxySecretRef={"name": "proxy"}, insecure=insecure)
+        obj = await until(tenant, ref, ready("False", "OCIArtifactPullFailed"))
+        assert "wr0ng" not in str(obj) and proxy.targets == []
+        await tenant.secret("proxy", {"address": proxy.address, "username": "ada", "password": "s3cret"})
+        await until(tenant, ref, ready("True"))
+        assert set(proxy.targets) == {"registry.local:443", "registry.local:80"}

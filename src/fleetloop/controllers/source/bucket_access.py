@@ -1,6 +1,7 @@
 """What opens a Bucket: its Secret, or its cloud's identity. Flux: source-kustomize.md 4.1."""
 
 import asyncio
+import re
 from dataclasses import dataclass
 
 from fleetloop import auth, bucket
@@ -8,7 +9,7 @@ from fleetloop.access.identities import GateDisabled, Identities
 from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.source import Bucket, BucketSpec, BucketSTS
-from fleetloop.auth import InvalidSecret, ProxyAccess, Subject, TokenCache, proxy_access
+from fleetloop.auth import OWN_IDENTITY, InvalidSecret, ProxyAccess, Subject, TokenCache, proxy_access
 from fleetloop.auth.ldap_sts import LdapLogin, ldap_credentials
 from fleetloop.auth.proxy import proxy_url
 from fleetloop.auth.tls import tls_context
@@ -16,6 +17,11 @@ from fleetloop.controllers.source.failures import FetchFailed, FetchRefused
 from fleetloop.kube.client import Kube
 
 Data = dict[str, bytes]
+_READ = "https://www.googleapis.com/auth/devstorage.read_only"
+_AZURE = re.compile(
+    r"https://[a-z0-9-]+(?:\.z[0-9]+)?\.blob\."
+    r"(?:core\.windows\.net|core\.chinacloudapi\.cn|core\.usgovcloudapi\.net|storage\.azure\.net)/?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,8 @@ class BucketAccess:
         spec = source.spec
         check_sts(spec)
         data = await self._secret(source, spec.secret_ref.name) if spec.secret_ref else {}
-        certificates = await self._secret(source, spec.cert_secret_ref.name) if spec.cert_secret_ref else {}
+        with_ca = spec.cert_secret_ref if spec.provider in {"generic", "aws"} else None
+        certificates = await self._secret(source, with_ca.name) if with_ca else {}
         proxy = await self._proxy(source)
         place = bucket.Place(
             spec.bucket_name,
@@ -53,15 +60,16 @@ class BucketAccess:
     async def _login(
         self, source: Bucket, data: Data, proxy: ProxyAccess | None
     ) -> bucket.S3Login | bucket.GoogleLogin | bucket.AzureLogin:
-        match source.spec.provider:
+        spec = source.spec
+        match spec.provider:
             case "gcp":
-                return _google(source, data)
+                return _google(source, data) if spec.secret_ref else await self._by_google(source, proxy)
             case "azure":
-                return _azure(data)
+                return await (self._by_azure_secret(source, data, proxy) if spec.secret_ref else self._by_azure(source, proxy))
             case "aws" if not data:
                 return await self._by_identity(source)
-            case "generic" if source.spec.sts and not data:
-                return await self._by_ldap(source, source.spec.sts, proxy)
+            case "generic" if spec.sts and not data:
+                return await self._by_ldap(source, spec.sts, proxy)
             case _:
                 return _keys(source, data)
 
@@ -72,6 +80,49 @@ class BucketAccess:
         key = ("aws", identity.cache_key, spec.region, None, endpoint)
         found = await self.tokens.get(key, lambda: auth.aws_credentials(identity, spec.region, None, endpoint), _subject(source))
         return bucket.S3Login(found.access_key, found.secret_key, found.session_token)
+
+    async def _by_google(self, source: Bucket, proxy: ProxyAccess | None) -> bucket.GoogleLogin:
+        identity = await self.identities.of(source.namespace, source.spec.service_account_name)
+        through = None if identity is OWN_IDENTITY else proxy  # a node tells its own token over plain HTTP
+        key = ("gcp", identity.cache_key, _READ, through)
+        found = await self.tokens.get(key, lambda: auth.gcp_token(identity, (_READ,), through), _subject(source))
+        return bucket.GoogleLogin(token=found.value)
+
+    async def _by_azure(self, source: Bucket, proxy: ProxyAccess | None) -> bucket.AzureLogin:
+        """Anonymous without an identity. The controller's own is for Azure alone: tenants write endpoints and proxies."""
+        identity = await self.identities.of(source.namespace, source.spec.service_account_name)
+        through = None if identity is OWN_IDENTITY else proxy
+        if identity is OWN_IDENTITY and not _AZURE.fullmatch(source.spec.endpoint):
+            return bucket.AzureLogin()
+        key = ("azure", identity.cache_key, auth.STORAGE_SCOPE, through)
+        try:
+            found = await self.tokens.get(key, lambda: auth.azure_token(identity, auth.STORAGE_SCOPE, through), _subject(source))
+        except auth.SdkMissing:
+            raise
+        except auth.IdentityError:
+            if identity is OWN_IDENTITY:
+                return bucket.AzureLogin()
+            raise
+        return bucket.AzureLogin(token=found.value)
+
+    async def _by_azure_secret(self, source: Bucket, data: Data, proxy: ProxyAccess | None) -> bucket.AzureLogin:
+        if not data.get("clientCertificate"):
+            return _azure(source, data)
+        login = auth.AzureCertificate(
+            _text(data, "tenantId"),
+            _text(data, "clientId"),
+            data["clientCertificate"],
+            _text(data, "clientCertificatePassword"),
+            _text(data, "clientCertificateSendChain").lower() in {"1", "t", "true"},
+            _text(data, "authorityHost"),
+        )
+        if not (login.tenant and login.client):
+            raise _invalid(source, "'clientCertificate' needs 'tenantId' and 'clientId'")
+        key = ("azure", login, auth.STORAGE_SCOPE, proxy)
+        found = await self.tokens.get(
+            key, lambda: auth.azure_certificate_token(login, auth.STORAGE_SCOPE, proxy), _subject(source)
+        )
+        return bucket.AzureLogin(token=found.value)
 
     async def _by_ldap(self, source: Bucket, sts: BucketSTS, proxy: ProxyAccess | None) -> bucket.S3Login:
         """Raises FetchFailed, IdentityError."""
@@ -142,13 +193,13 @@ def _keys(source: Bucket, data: Data) -> bucket.S3Login:
 
 
 def _google(source: Bucket, data: Data) -> bucket.GoogleLogin:
-    if data and not data.get("serviceaccount"):
+    if not data.get("serviceaccount"):
         raise _invalid(source, "required field 'serviceaccount'")
     return bucket.GoogleLogin(_text(data, "serviceaccount"))
 
 
-def _azure(data: Data) -> bucket.AzureLogin:
-    return bucket.AzureLogin(
+def _azure(source: Bucket, data: Data) -> bucket.AzureLogin:
+    login = bucket.AzureLogin(
         account_key=_text(data, "accountKey"),
         sas_key=_text(data, "sasKey"),
         tenant_id=_text(data, "tenantId"),
@@ -156,6 +207,15 @@ def _azure(data: Data) -> bucket.AzureLogin:
         client_secret=_text(data, "clientSecret"),
         authority_host=_text(data, "authorityHost"),
     )
+    if login.account_key or login.sas_key:
+        return login
+    if not login.client_id or bool(login.client_secret) != bool(login.tenant_id):
+        forms = "'tenantId', 'clientId' and 'clientSecret' or 'clientCertificate'; 'clientId'; 'accountKey'; 'sasKey'"
+        raise _invalid(source, f"required fields are one of: {forms}")
+    is_of_node = not login.client_secret
+    if is_of_node and (source.spec.proxy_secret_ref or not _AZURE.fullmatch(source.spec.endpoint)):
+        raise _invalid(source, "a managed identity is for endpoints of Azure alone, without a proxy")
+    return login
 
 
 def _text(data: Data, key: str) -> str:

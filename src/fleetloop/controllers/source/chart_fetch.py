@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+import re2  # type: ignore[import-untyped]
 
 from fleetloop import helm_index, oci
 from fleetloop.api import reasons
@@ -28,7 +29,7 @@ from fleetloop.kube.client import Kube
 from fleetloop.oci.content import HELM_CHART
 from fleetloop.runtime.controller import Report
 
-_CHART_NAME = re.compile(r"([-a-z0-9]+/?\.?)+")
+_CHART_NAME = re2.compile(r"([-a-z0-9]+/?\.?)+")  # in `re` it takes exponential time
 _CERTIFICATES = ("certificate verify failed", "[ssl:")  # in what TLS says
 _FULL_VERSION = re.compile(r"v?\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
 # (range, versions, how they are parsed) -> those in range, highest first. Raises EngineError for a bad range.
@@ -147,7 +148,7 @@ class ChartFetch:
                 return await self._pull(registry, reference, folder, found.version)
             access = await helm_access(self.kube, source)
             await helm_index.fetch(self.session, url, source.spec.url, access, path, self.bounds.chart)
-        except helm_index.AuthenticationFailed as error:
+        except (helm_index.AuthenticationFailed, oci.AuthenticationFailed) as error:
             raise _unauthenticated(error) from error
         except (helm_index.HelmRepositoryError, oci.OciError) as error:
             raise _pull_error(f"failed to download chart for remote reference: {error}") from error
@@ -158,7 +159,7 @@ class ChartFetch:
         exact = next((one for one in versions if one.version == wanted), None)
         if exact:
             return exact
-        matches = await self.select(wanted or "*", [one.version for one in versions], "lenient")
+        matches = await self.select(wanted or "*", [one.version for one in versions], "dotted")
         if not matches:
             raise helm_index.ChartNotFound(f"no chart version found for version '{wanted}'")
         best = [one for one in versions if one.version.partition("+")[0] == matches[0].partition("+")[0]]

@@ -65,13 +65,14 @@ class _Pass(SourcePass):
         check_mode(repo)
         remote = await self._tools.checkout.remote_of(repo)
         reference, revision = await remote.resolve(repo.spec.ref)
+        self.clear(reasons.FETCH_FAILED)  # it would hide an include that is not there
         includes = await self._find_includes()
         if self._is_current(revision, includes):
             return self._done(revision, subject=revision)
         async with work_folder(self._tools.temp) as folder:
             tree = folder / "tree"  # includes are unpacked beside it
             commit = await remote.fetch(reference, repo, tree)
-            self.clear(reasons.FETCH_FAILED, reasons.INCLUDE_UNAVAILABLE)
+            self.clear(reasons.INCLUDE_UNAVAILABLE)
             await self._announce(commit.revision)
             await self._verify(commit)
             if not self._is_current(commit.revision, includes):
@@ -134,7 +135,7 @@ class _Pass(SourcePass):
         status.included_artifacts = includes
 
     def _done(self, revision: str, subject: str) -> Outcome:
-        self.clear(reasons.FETCH_FAILED, reasons.INCLUDE_UNAVAILABLE)
+        self.clear(reasons.INCLUDE_UNAVAILABLE)
         self.stored(f"stored artifact for revision '{revision}'")
         return self.done(seconds_of(self._repo.spec.interval), f"stored artifact for commit '{subject}'")
 

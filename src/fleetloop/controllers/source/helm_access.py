@@ -20,11 +20,17 @@ async def helm_access(kube: Kube, repository: HelmRepository) -> helm_index.Acce
     spec, namespace = repository.spec, repository.namespace
     data = await _secret(kube, namespace, spec.secret_ref.name) if spec.secret_ref else {}
     tls_data = await _secret(kube, namespace, spec.cert_secret_ref.name) if spec.cert_secret_ref else data
+    name = spec.secret_ref.name if spec.secret_ref else ""
+    username, password = username_and_password(data, f"{namespace}/{name}")
+    return helm_index.Access(username, password, await _tls(tls_data), spec.pass_credentials)
+
+
+def username_and_password(data: dict[str, bytes], secret: str) -> tuple[str, str]:
+    """Both empty when the Secret has neither. Raises FetchFailed."""
     username, password = (_text(data, key) for key in ("username", "password"))
     if bool(username) != bool(password):
-        name = spec.secret_ref.name if spec.secret_ref else ""
-        raise _refused(f"invalid secret '{namespace}/{name}': required fields 'username' and 'password'")
-    return helm_index.Access(username, password, await _tls(tls_data), spec.pass_credentials)
+        raise _refused(f"invalid secret '{secret}': required fields 'username' and 'password'")
+    return username, password
 
 
 async def _tls(data: dict[str, bytes]) -> ssl.SSLContext | None:

@@ -90,8 +90,6 @@ class _Pass(SourcePass):
                 )
         except TimeoutError as error:
             raise FetchFailed(reasons.FAILED, f"{what}: no answer within {timeout:g}s") from error
-        except helm_index.AuthenticationFailed as error:
-            raise FetchFailed(reasons.AUTHENTICATION_FAILED, f"{what}: {error}") from error
         except helm_index.HelmRepositoryError as error:
             raise FetchFailed(reasons.FAILED, f"{what}: {error}") from error
 

@@ -1,6 +1,7 @@
 """What opens a registry for a source: its Secret, its service account's pull secrets, or its cloud's login; TLS and proxy.
 
-Flux: source-kustomize.md 3.5 (SK11: a Secret of its own silently puts the cloud's login aside).
+Flux: source-kustomize.md 3.5 (SK11: a Secret of its own silently puts the cloud's login aside), 5.1: a HelmRepository's
+Secret may also hold user and password, which are for the host of its URL alone, and what is for TLS.
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import functools
 import ssl
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from fleetloop import oci
 from fleetloop.access.identities import GateDisabled
@@ -15,13 +17,17 @@ from fleetloop.access.registry_logins import RegistryLogins
 from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.meta import LocalObjectReference, Object
+from fleetloop.api.source import HelmRepositorySpec
 from fleetloop.auth import IdentityError, InvalidSecret, ProxyAccess, proxy_access
 from fleetloop.auth.proxy import proxy_url
-from fleetloop.auth.tls import tls_context
+from fleetloop.auth.tls import tls_of_secret
 from fleetloop.controllers.source.failures import FetchFailed, Refused
+from fleetloop.controllers.source.helm_access import username_and_password
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
+
+_CREDENTIAL = "failed to get credential"
 
 
 class RegistrySpec(Protocol):
@@ -66,20 +72,24 @@ class OciAccess:
         """The Secret first, then what the service account pulls images with."""
         documents = []
         if spec.secret_ref:
-            documents.append(await self._docker_config(namespace, spec.secret_ref.name))
+            name = spec.secret_ref.name
+            data = await self._secret(namespace, name, _CREDENTIAL)
+            if isinstance(spec, HelmRepositorySpec) and oci.DOCKER_CONFIG not in data:
+                return _by_password(spec.url, *username_and_password(data, f"{namespace}/{name}"))
+            documents.append(_docker_config(data, f"{namespace}/{name}"))
         if service_account:
             try:
                 account = await self.kube.get(ObjectRef("v1", "ServiceAccount", namespace, service_account))
             except ServerFailed:
                 raise
             except ApiError as error:
-                raise _unauthenticated(f"failed to get credential: {error}") from error
-            names = [item["name"] for item in account.get("imagePullSecrets") or []]
-            documents += [await self._docker_config(namespace, name) for name in names]
+                raise _unauthenticated(f"{_CREDENTIAL}: {error}") from error
+            for name in [item["name"] for item in account.get("imagePullSecrets") or []]:
+                documents.append(_docker_config(await self._secret(namespace, name, _CREDENTIAL), f"{namespace}/{name}"))
         try:
             return oci.Keychain.of_docker_config(*documents)
         except oci.AuthenticationFailed as error:
-            raise _unauthenticated(f"failed to get credential: {error}") from error
+            raise _unauthenticated(f"{_CREDENTIAL}: {error}") from error
 
     async def _by_cloud(
         self, owner: Object, provider: str, service_account: str, repository: oci.Repository, proxy: ProxyAccess | None
@@ -92,42 +102,42 @@ class OciAccess:
             raise _unauthenticated(str(error)) from error
         return oci.Keychain([(repository.host, oci.Login(found.username, found.password))])
 
-    async def _docker_config(self, namespace: str, name: str) -> bytes:
-        data = await self._secret(namespace, name, "failed to get credential")
-        config = data.get(oci.DOCKER_CONFIG)
-        if config is None:
-            raise _unauthenticated(f"failed to get credential: secret '{namespace}/{name}' has no key {oci.DOCKER_CONFIG}")
-        return config
-
     async def _tls(self, namespace: str, spec: RegistrySpec, repository: oci.Repository) -> ssl.SSLContext | None:
-        what = f"failed to generate transport for '{repository}'"
-        if spec.cert_secret_ref is None:
-            return _unverified() if spec.insecure else None
-        data = await self._secret(namespace, spec.cert_secret_ref.name, what)
-        certificate, key = data.get("tls.crt", b""), data.get("tls.key", b"")
+        what, ref = f"failed to generate transport for '{repository}'", spec.cert_secret_ref
+        if ref is None and isinstance(spec, HelmRepositorySpec):
+            ref = spec.secret_ref
         try:
-            if bool(certificate) != bool(key):
-                raise InvalidSecret("'tls.crt' and 'tls.key' are required together")
-            return await asyncio.to_thread(tls_context, data.get("ca.crt", b""), certificate, key)
+            data = await self._secret(namespace, ref.name, what) if ref else {}
+            found = await asyncio.to_thread(tls_of_secret, data)
         except InvalidSecret as error:
-            name = f"{namespace}/{spec.cert_secret_ref.name}"
-            raise _unauthenticated(f"{what}: invalid TLS secret '{name}': {error}") from error
+            raise _unauthenticated(f"{what}: invalid TLS secret '{namespace}/{ref.name if ref else ''}': {error}") from error
+        return _unverified() if found is None and spec.insecure and spec.cert_secret_ref is None else found
 
     async def _proxy(self, namespace: str, ref: LocalObjectReference) -> ProxyAccess:
         what = "failed to get proxy address"
         try:
-            found = proxy_access(await self._secret(namespace, ref.name, what))
+            return proxy_access(await self._secret(namespace, ref.name, what))
         except InvalidSecret as error:
             raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': {error}") from error
-        if found.address.startswith("socks5"):
-            raise _unauthenticated(f"{what}: invalid proxy secret '{namespace}/{ref.name}': registries need an HTTP proxy")
-        return found
 
     async def _secret(self, namespace: str, name: str, what: str) -> dict[str, bytes]:
         try:
             return await read_secret(self.kube, namespace, name)
         except SecretUnavailable as error:
             raise _unauthenticated(f"{what}: {error}") from error
+
+
+def _by_password(url: str, username: str, password: str) -> oci.Keychain:
+    """For the URL's own host: an index may name charts of other registries."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return oci.Keychain([(host, oci.Login(username, password))] if username else [])
+
+
+def _docker_config(data: dict[str, bytes], secret: str) -> bytes:
+    config = data.get(oci.DOCKER_CONFIG)
+    if config is None:
+        raise _unauthenticated(f"{_CREDENTIAL}: secret '{secret}' has no key {oci.DOCKER_CONFIG}")
+    return config
 
 
 def _unauthenticated(message: str) -> FetchFailed:

@@ -76,8 +76,8 @@ class OciPass(SourcePass):
         try:
             async with asyncio.timeout(seconds_of(spec.timeout)):
                 access = await self._tools.access.of(source, spec, repository, spec.service_account_name, spec.proxy_secret_ref)
-                registry = oci.Registry(self._tools.session, access)
-                return await self._from(registry, repository)
+                async with oci.reached(self._tools.session, access) as registry:
+                    return await self._from(registry, repository)
         except TimeoutError as error:
             message = f"failed to pull artifact from '{repository}': no answer within {spec.timeout}"
             raise FetchFailed(reasons.OCI_ARTIFACT_PULL_FAILED, message) from error

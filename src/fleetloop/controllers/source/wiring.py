@@ -85,7 +85,7 @@ class _Parts:
         return Signatures(self.tools.kube, self.engines)
 
     async def select_versions(self, wanted: str, versions: Sequence[str], parse: str = "dotted") -> Sequence[str]:
-        """Tags with three dotted parts, as Git and OCI repositories want them, unless `parse` says otherwise."""
+        """Those with three dotted parts, as Git, OCI repositories and indexes want them, unless `parse` says otherwise."""
         arguments: dict[str, Any] = {"range": wanted, "versions": list(versions), "parse": parse}
         found = await self.engines.call_surely(Family.BUILD, "semver.select", _SELECT_TIMEOUT, **arguments)
         return [str(version) for version in found["matches"]]
