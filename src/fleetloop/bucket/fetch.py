@@ -17,6 +17,7 @@ from fleetloop.task_group import TaskGroup
 Listing = Mapping[str, str]  # key -> ETag
 AT_A_TIME = 32
 MOST_OBJECTS = 100_000
+MOST_LEVELS = 100  # of folders in a key
 LARGEST_SMALL = 1 << 20  # bytes of a file that is read whole
 
 
@@ -122,6 +123,8 @@ def _target(into: Path, key: str) -> Path:
     path = PurePosixPath(key)
     if path.is_absolute() or ".." in path.parts or "\0" in key or "\\" in key:
         raise UnsafeKey(f"the key '{key[:200]}' leads out of the bucket's folder")
+    if len(path.parts) > MOST_LEVELS:
+        raise UnsafeKey(f"the key '{key[:200]}' has more than {MOST_LEVELS} levels")
     return into / path
 
 

@@ -21,6 +21,7 @@ _BLOCK = 512
 _LEVEL = 6
 _CHUNK = 1 << 20
 _NAME_BYTES, _PATH_BYTES = 255, 3072  # what Linux takes, with room for the directory that we unpack into
+MOST_LEVELS = 100  # of directories: deeper trees are beyond what Python walks
 _HEADER_BYTES = 64 << 10  # of one member, all of its extensions
 _ENTRY_BYTES = 4 << 10  # of a member's headers and padding, on average
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -252,4 +253,6 @@ def _safe_name(name: str) -> PurePosixPath:
         raise UnsafeArchive(f"archive holds the unsafe path '{name[:200]}'")
     if len(os.fsencode(name)) > _PATH_BYTES or any(len(os.fsencode(part)) > _NAME_BYTES for part in path.parts):
         raise UnsafeArchive(f"archive holds a path that is too long for a file system: '{name[:200]}'")
+    if len(path.parts) > MOST_LEVELS:
+        raise UnsafeArchive(f"archive holds a path of more than {MOST_LEVELS} levels: '{name[:200]}'")
     return path

@@ -164,13 +164,14 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", content: byt
         (entry("x", tarfile.LNKTYPE, "y"), "neither a file nor a directory"),
         (entry("x", tarfile.CHRTYPE), "neither a file nor a directory"),
         (entry("x", tarfile.FIFOTYPE), "neither a file nor a directory"),
+        (entry("a/" * 100 + "x"), "more than 100 levels"),
         (entry("x", content=bytes(5000)), "larger than we accept"),
         (hostile(lambda tar: [tar.addfile(tarfile.TarInfo(str(n))) for n in range(20)] and None), "larger than we accept"),
         (hostile(lambda tar: [tar.addfile(tarfile.TarInfo("x")) for _ in range(2)] and None), "twice"),
         (b"not an archive", "cannot be read"),
         (entry("x", content=os.urandom(900))[:-200], "cannot be read"),
     ],
-    ids=str.split("absolute parent inner-parent backslash symlink hard-link device fifo large many twice noise cut"),
+    ids=str.split("absolute parent inner-parent backslash symlink hard-link device fifo deep large many twice noise cut"),
 )
 def test_hostile_archives(tmp_path: Path, archive: bytes, message: str) -> None:
     into = tmp_path / "into"
