@@ -6,7 +6,7 @@ Flux: source-kustomize.md 4.2, 4.3 (SK13).
 import asyncio
 import errno
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -33,14 +33,15 @@ async def read_object(bucket: Opened, key: str) -> bytes | None:
     """A small object; None when there is none. Raises BucketError."""
     try:
         found = await bucket.store.get_async(key)
-        content = bytes(await found.bytes_async())
+        if found.meta["size"] > LARGEST_SMALL:
+            raise BucketError(f"'{key}' is larger than {LARGEST_SMALL} bytes")
+        return bytes(await found.bytes_async())
     except FileNotFoundError:
         return None
+    except BucketError:
+        raise
     except Exception as error:
         raise _failure(bucket, error) from None
-    if len(content) > LARGEST_SMALL:
-        raise BucketError(f"'{key}' is larger than {LARGEST_SMALL} bytes")
-    return content
 
 
 async def list_objects(bucket: Opened, prefix: str, wanted: Callable[[str], bool]) -> dict[str, str]:
@@ -48,10 +49,7 @@ async def list_objects(bucket: Opened, prefix: str, wanted: Callable[[str], bool
     found: dict[str, str] = {}
     try:
         async for chunk in bucket.store.list(prefix=prefix or None):
-            for meta in chunk:
-                key = str(meta["path"])
-                if not key.endswith("/") and wanted(key):
-                    found[key] = etag_of(meta)
+            found |= await asyncio.to_thread(_kept, chunk, wanted)
             if len(found) > MOST_OBJECTS:
                 raise BucketError(f"bucket '{bucket.name}' has more than {MOST_OBJECTS} objects")
     except BucketError:
@@ -59,6 +57,11 @@ async def list_objects(bucket: Opened, prefix: str, wanted: Callable[[str], bool
     except Exception as error:
         raise _failure(bucket, error) from None
     return found
+
+
+def _kept(chunk: Iterable[Mapping[str, Any]], wanted: Callable[[str], bool]) -> dict[str, str]:
+    keys = {str(meta["path"]): etag_of(meta) for meta in chunk}
+    return {key: etag for key, etag in keys.items() if not key.endswith("/") and wanted(key)}
 
 
 async def download(bucket: Opened, listing: Listing, into: Path, limit: int) -> dict[str, str]:
