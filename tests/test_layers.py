@@ -9,6 +9,7 @@ SRC = Path(__file__).parents[1] / "src" / "fleetloop"
 FLOORS = {
     "api": 0,
     "task_group": 0,
+    "removal": 0,
     **dict.fromkeys(["kube", "engine", "git", "oci", "bucket", "helm_index", "storage", "forge", "auth"], 1),
     **dict.fromkeys(["build", "runtime", "access"], 2),
     **dict.fromkeys(["controllers", "bootstrap", "fleet"], 3),

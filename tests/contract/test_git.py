@@ -170,6 +170,14 @@ async def test_tree_bomb_is_refused(server: GitServer, copy: WorkingCopy, into: 
     assert names(into) == []
 
 
+async def test_a_deep_tree_is_refused(server: GitServer, copy: WorkingCopy, into: Path) -> None:
+    """Whoever walks it later would end at Python's recursion limit."""
+    copy.commit("deep", {"a/" * 100 + "x": "x"})
+    with pytest.raises(git.RepositoryTooLarge, match=r"the path 'a/a/.*' has more than 100 levels"):
+        await git.fetch(url_of(server), git.branch("main"), into, git=GIT)
+    assert names(into) == []
+
+
 async def test_large_pack_is_refused(server: GitServer, copy: WorkingCopy, into: Path) -> None:
     copy.commit("noise", {"noise": os.urandom(300_000)})
     with pytest.raises(git.RepositoryTooLarge):

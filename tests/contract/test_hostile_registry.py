@@ -188,6 +188,30 @@ async def test_redirects_take_no_credentials_along_cve_2021_32690() -> None:
             await Registry(session).tags(Repository.parse(f"{address}/app"))
 
 
+async def test_who_a_redirect_leads_to_cannot_ask_for_a_login() -> None:
+    """A host for blobs that answers 401 and names a token service of its own is given nothing."""
+    heard: list[str] = []
+
+    async def evil(request: web.Request) -> web.StreamResponse:
+        heard.append(request.path + request.headers.get("Authorization", "") + await request.text())
+        if request.path == "/token":
+            return web.json_response({"token": "x"})
+        realm = f'Bearer realm="http://{request.host}/token",service="x"'
+        return web.Response(status=401, headers={"WWW-Authenticate": realm})
+
+    async with served(evil) as elsewhere, aiohttp.ClientSession() as session:
+
+        async def away(request: web.Request) -> web.StreamResponse:
+            return web.Response(status=307, headers={"Location": f"http://{elsewhere}/blob"})
+
+        for known in (Login(USER, PASSWORD), Login(token="refresh"), Login(bearer="bearer")):
+            async with served(away) as address:
+                access = Access(Keychain([(address, known)]))
+                told = await everything(Registry(session, access), Repository.parse(f"{address}/app"))
+            assert len(told) >= 5 and all(f"'{elsewhere}', where the registry leads to" in str(error) for error in told)
+    assert set(heard) == {"/blob"}
+
+
 @pytest.mark.parametrize(
     "challenge",
     [

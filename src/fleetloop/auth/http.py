@@ -53,7 +53,9 @@ async def json_http(proxy: ProxyAccess | None, trust: ssl.SSLContext, headers: M
         connector: aiohttp.TCPConnector = ProxyConnector.from_url(url, rdns=True, ssl=trust)
     else:
         connector, options = aiohttp.TCPConnector(ssl=trust), _proxied(proxy, headers)
-    async with aiohttp.ClientSession(connector=connector, timeout=_LIMITS, trust_env=proxy is None) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=_LIMITS, trust_env=proxy is None, cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
         try:
             yield JsonHttp(session, options)
         except (ProxyError, ProxyConnectionError, ProxyTimeoutError) as error:

@@ -6,7 +6,7 @@ Flux: source-kustomize.md 4.2, 4.3 (SK13).
 import asyncio
 import errno
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,6 +17,7 @@ from fleetloop.task_group import TaskGroup
 Listing = Mapping[str, str]  # key -> ETag
 AT_A_TIME = 32
 MOST_OBJECTS = 100_000
+MOST_LEVELS = 100  # of folders in a key
 LARGEST_SMALL = 1 << 20  # bytes of a file that is read whole
 
 
@@ -32,14 +33,15 @@ async def read_object(bucket: Opened, key: str) -> bytes | None:
     """A small object; None when there is none. Raises BucketError."""
     try:
         found = await bucket.store.get_async(key)
-        content = bytes(await found.bytes_async())
+        if found.meta["size"] > LARGEST_SMALL:
+            raise BucketError(f"'{key}' is larger than {LARGEST_SMALL} bytes")
+        return bytes(await found.bytes_async())
     except FileNotFoundError:
         return None
+    except BucketError:
+        raise
     except Exception as error:
         raise _failure(bucket, error) from None
-    if len(content) > LARGEST_SMALL:
-        raise BucketError(f"'{key}' is larger than {LARGEST_SMALL} bytes")
-    return content
 
 
 async def list_objects(bucket: Opened, prefix: str, wanted: Callable[[str], bool]) -> dict[str, str]:
@@ -48,10 +50,7 @@ async def list_objects(bucket: Opened, prefix: str, wanted: Callable[[str], bool
     folder = prefix.rpartition("/")[0]  # the library knows no prefix that ends within a name
     try:
         async for chunk in bucket.store.list(prefix=folder or None):
-            for meta in chunk:
-                key = str(meta["path"])
-                if key.startswith(prefix) and not key.endswith("/") and wanted(key):
-                    found[key] = etag_of(meta)
+            found |= await asyncio.to_thread(_kept, chunk, lambda key: key.startswith(prefix) and wanted(key))
             if len(found) > MOST_OBJECTS:
                 raise BucketError(f"bucket '{bucket.name}' has more than {MOST_OBJECTS} objects")
     except BucketError:
@@ -59,6 +58,11 @@ async def list_objects(bucket: Opened, prefix: str, wanted: Callable[[str], bool
     except Exception as error:
         raise _failure(bucket, error) from None
     return found
+
+
+def _kept(chunk: Iterable[Mapping[str, Any]], wanted: Callable[[str], bool]) -> dict[str, str]:
+    keys = {str(meta["path"]): etag_of(meta) for meta in chunk}
+    return {key: etag for key, etag in keys.items() if not key.endswith("/") and wanted(key)}
 
 
 async def download(bucket: Opened, listing: Listing, into: Path, limit: int) -> dict[str, str]:
@@ -123,6 +127,8 @@ def _target(into: Path, key: str) -> Path:
     path = PurePosixPath(key)
     if path.is_absolute() or ".." in path.parts or "\0" in key or "\\" in key:
         raise UnsafeKey(f"the key '{key[:200]}' leads out of the bucket's folder")
+    if len(path.parts) > MOST_LEVELS:
+        raise UnsafeKey(f"the key '{key[:200]}' has more than {MOST_LEVELS} levels")
     return into / path
 
 

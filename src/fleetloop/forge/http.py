@@ -80,7 +80,9 @@ class ForgeHttp:
         headers = {header: authorization, "User-Agent": "fleetloop", "Accept": JSON}
         limits = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_TIMEOUT)
         connector = aiohttp.TCPConnector(ssl=_tls(ca_pem))
-        async with aiohttp.ClientSession(connector=connector, headers=headers, timeout=limits, trust_env=True) as session:
+        async with aiohttp.ClientSession(
+            connector=connector, headers=headers, timeout=limits, trust_env=True, cookie_jar=aiohttp.DummyCookieJar()
+        ) as session:
             yield cls(session, base_url)
 
     async def read(self, path: str, accept: str = JSON) -> Answer:

@@ -1,7 +1,6 @@
 """Reading a remote repository: its refs, and the tree of one commit in a folder without a `.git`."""
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from fleetloop.git.credentials import ANONYMOUS, Credentials
 from fleetloop.git.errors import EmptyRepository, GitError, ReferenceNotFound, RepositoryTooLarge, SparsePathMissing, translate
 from fleetloop.git.program import PLAIN_GIT, Finished, Git, Session, session, within
 from fleetloop.git.reference import Reference, refs_of
+from fleetloop.removal import remove_tree
 
 TARGET = "refs/fleetloop/target"
 # The highest-ranking attributes file: the tree's own .gitattributes must not rewrite a blob on its way out.
@@ -121,7 +121,7 @@ async def fetch_target(bare: Session, run: Session, url: GitUrl, reference: Refe
 
 async def _fetch_alone(bare: Session, run: Session, url: GitUrl, reference: Reference, object_format: str) -> Finished:
     git_dir = Path(run.environment["GIT_DIR"])
-    await asyncio.to_thread(shutil.rmtree, git_dir, ignore_errors=True)
+    await asyncio.to_thread(remove_tree, git_dir)
     await bare.read("init", "--quiet", "--bare", f"--object-format={object_format}", str(git_dir))
     (git_dir / "info").mkdir(exist_ok=True)
     (git_dir / "info" / "attributes").write_text(_VERBATIM)
@@ -154,7 +154,12 @@ async def _check_sparse(run: Session, sha: str, directories: tuple[str, ...]) ->
 async def check_size(run: Session, sha: str, directories: tuple[str, ...], doing: str) -> None:
     """Before anything is written: a few kilobytes of trees can stand for more files than a disk holds."""
     listing = await run.read("ls-tree", "-r", "-l", "-z", "--full-tree", sha, *directories)
-    sizes = [int(size) for size in (entry.split(None, 4)[3] for entry in listing.split(b"\0") if entry) if size != b"-"]
+    entries = [entry.partition(b"\t")[::2] for entry in listing.split(b"\0") if entry]
+    for _, path in entries:
+        if path.count(b"/") >= run.git.max_tree_levels:
+            shown = path[:200].decode(errors="replace")
+            raise RepositoryTooLarge(f"{doing}: the path '{shown}' has more than {run.git.max_tree_levels} levels")
+    sizes = [int(size) for size in (about.split()[3] for about, _ in entries) if size != b"-"]
     if len(sizes) > run.git.max_tree_files or sum(sizes) > run.git.max_tree_bytes:
         raise RepositoryTooLarge(
             f"{doing}: {len(sizes)} files of {sum(sizes)} bytes are more than we accept"

@@ -6,7 +6,6 @@ prompt, no hooks, no protocol but the allowed ones.
 
 import asyncio
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import IO
 from fleetloop.git.address import PROTOCOLS, GitUrl
 from fleetloop.git.credentials import ANONYMOUS, OPENSSH_CHOICE, Access, Credentials, SshAlgorithms, access_of
 from fleetloop.git.errors import GitError, GitTimeout, RepositoryTooLarge
+from fleetloop.removal import remove_tree
 from fleetloop.task_group import TaskGroup
 
 _INHERITED = frozenset({"PATH", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO"})
@@ -52,6 +52,7 @@ class Git:
     max_pack_bytes: int = 1 << 30
     max_tree_bytes: int = 2 << 30
     max_tree_files: int = 250_000
+    max_tree_levels: int = 100
     max_output_bytes: int = 64 << 20
 
     @classmethod
@@ -134,7 +135,7 @@ async def session(git: Git, url: GitUrl | None = None, credentials: Credentials 
             _write_private(home / name, content)
         yield Session(git, home, environment_of(git, home, access))
     finally:
-        await asyncio.to_thread(shutil.rmtree, home, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, home)
 
 
 def environment_of(git: Git, home: Path, access: Access) -> dict[str, str]:

@@ -55,14 +55,15 @@ async def _through(proxy: Proxy | None, trust: ssl.SSLContext) -> AsyncIterator[
     if proxy is None or not proxy.is_socks:
         connector = aiohttp.TCPConnector(ssl=trust)
         options: dict[str, Any] = {"proxy": proxy.url()} if proxy else {"trust_env": True}
-        async with aiohttp.ClientSession(connector=connector, **options) as http:
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), **options) as http:
             yield http
         return
     from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError
 
     plain = proxy.url().replace("socks5h://", "socks5://", 1)
     try:
-        async with aiohttp.ClientSession(connector=ProxyConnector.from_url(plain, rdns=True, ssl=trust)) as http:
+        connector = ProxyConnector.from_url(plain, rdns=True, ssl=trust)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http:
             yield http
     except (ProxyError, ProxyConnectionError, ProxyTimeoutError):
         raise aiohttp.ClientConnectionError("the socks5 proxy does not connect") from None

@@ -80,6 +80,7 @@ class Kube:
             timeout=aiohttp.ClientTimeout(total=None),
             headers={"User-Agent": self._user_agent},
             trace_configs=list(self.traces),
+            cookie_jar=aiohttp.DummyCookieJar(),  # of all whom we act as
         )
         self._slots = asyncio.Semaphore(POOL)
         return self

@@ -18,6 +18,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import aiohttp
 import orjson
 from aiohttp_socks import ProxyConnector, ProxyError
+from yarl import URL
 
 from fleetloop.oci.content import ACCEPTED, OCI_INDEX, Descriptor, Manifest, digest_of
 from fleetloop.oci.errors import (
@@ -182,8 +183,10 @@ class Registry:
         with _translated(repository):
             response = await self._send(method, repository, url, scope, headers or {}, data)
             if response.status == 401:
-                challenge = response.headers.get("WWW-Authenticate", "")
+                challenge, home = response.headers.get("WWW-Authenticate", ""), URL(base).host_port_subcomponent
                 response.release()
+                if (asking := response.url.host_port_subcomponent) != home:  # and would name itself as the token service
+                    raise AuthenticationFailed(f"{repository}: '{asking}', where the registry leads to, asks for a login")
                 self._tokens[repository, scope] = await self._authorize(repository, challenge, scope)
                 response = await self._send(method, repository, url, scope, headers or {}, data)
         with _translated(repository):

@@ -6,10 +6,11 @@ In a pod such files outlive the container, artifacts and keys among them, and fi
 import contextlib
 import fcntl
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from fleetloop.removal import remove_tree
 
 PREFIX = "controller-scratch-"
 
@@ -21,7 +22,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
         with _one_at_a_time(parent / f"{PREFIX}{os.getuid()}.lock"):
             for left in parent.glob(f"{PREFIX}*"):
                 with contextlib.suppress(OSError), _locked(left):  # whoever lives holds it; others' folders cannot be opened
-                    shutil.rmtree(left, ignore_errors=True)
+                    remove_tree(left)
             made = tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent, ignore_cleanup_errors=True)
             folder = Path(stack.enter_context(made))
             stack.enter_context(_locked(folder))

@@ -51,7 +51,9 @@ def service_of(host: str) -> str:
 
 
 def http_session(service_map: Path | None) -> aiohttp.ClientSession:
-    """The session for requests inside the cluster. Must be made on a running loop."""
+    """The session for all tenants' requests, so it keeps no cookies. Must be made on a running loop."""
     resolver = ServiceMapResolver(service_map) if service_map else None
     connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=resolver is None)
-    return aiohttp.ClientSession(connector=connector, trust_env=resolver is None, auto_decompress=False)
+    return aiohttp.ClientSession(
+        connector=connector, trust_env=resolver is None, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+    )

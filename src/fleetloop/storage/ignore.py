@@ -5,9 +5,10 @@ Close to gitignore, with differences users rely on (source-kustomize.md 2.3): ma
 all but those for Git's own files (SK4).
 """
 
+import itertools
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ _CI = (
 )
 _TOOLS = ("**/.goreleaser.yml", "**/.sops.yaml", "**/.flux.yaml")
 _MAX_IGNORE_BYTES = 1 << 20
+_MOST_PATTERNS = 5000  # of a tree: every file is held against each
+_LONGEST_PATTERN = 4096  # characters
+_LONGEST_EXPRESSIONS = 1 << 20  # characters of all: compiling takes a second for that
 
 
 class SourceIgnoreError(Exception):
@@ -61,7 +65,7 @@ def read_rules(root: Path, extra: str | None = None) -> IgnoreRules:
 
     Raises SourceIgnoreError.
     """
-    found = [*_patterns_in(root), *patterns_of(extra or "")]
+    found = _bounded(itertools.chain(_patterns_in(root), patterns_of(extra or "")))
     if not found:
         return default_rules()
     return IgnoreRules((*(_parse(line, "") for line in _GIT_FILES), *found))
@@ -73,14 +77,26 @@ def default_rules() -> IgnoreRules:
 
 
 def bucket_rules(extra: str | None) -> IgnoreRules:
-    """Only what is written: no defaults (SK12)."""
-    return IgnoreRules(tuple(patterns_of(extra or "")))
+    """Only what is written: no defaults (SK12). Blocking. Raises SourceIgnoreError."""
+    return IgnoreRules(_bounded(patterns_of(extra or "")))
 
 
-def patterns_of(text: str, directory: str = "") -> list[Pattern]:
-    """The patterns in a text, comments and empty lines left out; `directory`: where they hold, "" for everywhere."""
+def patterns_of(text: str, directory: str = "") -> Iterator[Pattern]:
+    """The patterns in a text, comments and empty lines left out; `directory`: where they hold, "" for everywhere. Raises
+    SourceIgnoreError."""
     lines = (line.removesuffix("\r") for line in text.split("\n"))
-    return [_parse(line, directory) for line in lines if line.strip() and not line.startswith("#")]
+    return (_parse(line, directory) for line in lines if line.strip() and not line.startswith("#"))
+
+
+def _bounded(patterns: Iterable[Pattern]) -> tuple[Pattern, ...]:
+    """No more are made than what is accepted."""
+    found, left = list[Pattern](), _LONGEST_EXPRESSIONS
+    for pattern in patterns:
+        found.append(pattern)
+        left -= len(pattern.expression.pattern)
+        if len(found) > _MOST_PATTERNS or left < 0:
+            raise SourceIgnoreError(f"there are more or longer ignore patterns than we accept ({_MOST_PATTERNS})")
+    return tuple(found)
 
 
 def _patterns_in(root: Path) -> Iterable[Pattern]:
@@ -107,6 +123,8 @@ def _read(path: Path) -> str:
 
 
 def _parse(line: str, directory: str) -> Pattern:
+    if len(line) > _LONGEST_PATTERN:
+        raise SourceIgnoreError(f"the ignore pattern '{line[:100]}...' is longer than {_LONGEST_PATTERN} characters")
     includes, line = line.startswith("!"), line.removeprefix("!")
     if not line.endswith("\\ "):
         line = line.rstrip(" ")

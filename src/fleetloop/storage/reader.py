@@ -7,7 +7,6 @@ shared, so a reader must not change them.
 import asyncio
 import itertools
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from fleetloop.removal import remove_tree
 from fleetloop.storage.digest import algorithm_of, new_digest
 from fleetloop.storage.tarball import STANDARD_LIMITS, Limits, unpack
 
@@ -135,7 +135,7 @@ class ArtifactReader:
                 continue
             kept -= entry.size or 0
             del self._entries[digest]
-            await asyncio.to_thread(shutil.rmtree, entry.tree, ignore_errors=True)
+            await asyncio.to_thread(remove_tree, entry.tree)
 
 
 def redirected(url: str, hosts: Mapping[str, str]) -> str:
@@ -169,7 +169,7 @@ Keep = Callable[[Path, Path, Limits], int]  # file, tree, limits -> bytes on dis
 
 def keep_file(file: Path, tree: Path, limits: Limits) -> int:
     """The file itself, as the only one of its tree: for charts."""
-    shutil.rmtree(tree, ignore_errors=True)
+    remove_tree(tree)
     tree.mkdir(mode=0o700)
     size = file.stat().st_size
     os.replace(file, tree / FILE)
@@ -178,11 +178,11 @@ def keep_file(file: Path, tree: Path, limits: Limits) -> int:
 
 def _unpack_whole(archive: Path, tree: Path, limits: Limits) -> int:
     """All or nothing. Gives the bytes on disk."""
-    shutil.rmtree(tree, ignore_errors=True)
+    remove_tree(tree)
     try:
         tree.mkdir(mode=0o700)
         unpack(archive, tree, limits)
     except BaseException:
-        shutil.rmtree(tree, ignore_errors=True)
+        remove_tree(tree)
         raise
     return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(tree) for name in names)

@@ -21,6 +21,9 @@ _BLOCK = 512
 _LEVEL = 6
 _CHUNK = 1 << 20
 _NAME_BYTES, _PATH_BYTES = 255, 3072  # what Linux takes, with room for the directory that we unpack into
+MOST_LEVELS = 100  # of directories: deeper trees are beyond what Python walks
+_HEADER_BYTES = 64 << 10  # of one member, all of its extensions
+_ENTRY_BYTES = 4 << 10  # of a member's headers and padding, on average
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 NOTHING_IGNORED = IgnoreRules(())
 
@@ -129,59 +132,90 @@ def unpack(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
 
     Nothing lands outside: no absolute or parent paths, no links of any kind, no devices, and no file twice.
     """
-    with _opened(archive) as tar:
-        for member in _members(tar, limits):
-            _unpack_member(tar, member, into)
+    budget = _Budget(limits)
+    with _opened(archive, budget) as (tar, members):
+        for member in members:
+            _unpack_member(tar, member, into, budget)
 
 
 def unpack_regular(archive: Path, into: Path, limits: Limits = STANDARD_LIMITS) -> None:
     """As `unpack`, for archives of others, which are packed anew: links and devices are left out silently, and of files that
     come twice the last one counts (3.5)."""
-    with _opened(archive) as tar:
-        for member in _members(tar, limits):
+    budget = _Budget(limits)
+    with _opened(archive, budget) as (tar, members):
+        for member in members:
             if member.isreg():
                 (into / _safe_name(member.name)).unlink(missing_ok=True)
             if member.isreg() or member.isdir():
-                _unpack_member(tar, member, into)
-
-
-@contextmanager
-def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
-    """Raises UnsafeArchive for what reading it shows. tarfile's own gzip stream copies all that it has in hand at every read."""
-    try:
-        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
-            yield tar
-    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UnsafeArchive(f"archive cannot be read: {error}") from None
-    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise UnsafeArchive(f"archive holds '{Path(error.filename).name}' as a file and as a directory") from None
-
-
-def _members(tar: tarfile.TarFile, limits: Limits) -> Iterator[tarfile.TarInfo]:
-    """As they come; none is kept."""
-    budget = _Budget(limits)
-    while member := tar.next():
-        tar.members.clear()  # type: ignore[attr-defined]
-        budget.take(member)
-        yield member
+                _unpack_member(tar, member, into, budget)
 
 
 class _Budget:
     def __init__(self, limits: Limits) -> None:
         self._limits, self._bytes, self._entries = limits, 0, 0
+        self.archive_bytes = limits.total_bytes + limits.entries * _ENTRY_BYTES
 
-    def take(self, member: tarfile.TarInfo) -> None:
+    def take(self, size: int = 0) -> None:
+        """One entry more, of so many bytes."""
         self._entries += 1
-        self._bytes += member.size
+        self._bytes += size
         if self._entries > self._limits.entries or self._bytes > self._limits.total_bytes:
-            limits = f"{self._limits.entries} entries, {self._limits.total_bytes} bytes"
-            raise UnsafeArchive(f"archive is larger than we accept ({limits})")
+            raise self.exceeded()
+
+    def exceeded(self) -> UnsafeArchive:
+        limits = f"{self._limits.entries} entries, {self._limits.total_bytes} bytes"
+        return UnsafeArchive(f"archive is larger than we accept ({limits})")
 
 
-def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> None:
-    target = into / _safe_name(member.name)
+class _Decompressed:
+    """tarfile reads headers whole, whatever size they claim: here it gets a member's content and little more."""
+
+    def __init__(self, stream: gzip.GzipFile, budget: _Budget) -> None:
+        self._stream, self._budget, self._given = stream, budget, 0
+        self.end = _HEADER_BYTES  # of what tarfile may have now
+
+    def read(self, size: int) -> bytes:
+        if self._given >= self._budget.archive_bytes:
+            raise self._budget.exceeded()
+        if self._given >= self.end:
+            raise UnsafeArchive(f"archive holds headers larger than {_HEADER_BYTES} bytes")
+        chunk = self._stream.read(size)
+        self._given += len(chunk)
+        return chunk
+
+
+@contextmanager
+def _opened(archive: Path, budget: _Budget) -> Iterator[tuple[tarfile.TarFile, Iterator[tarfile.TarInfo]]]:
+    """The archive and its members. Raises UnsafeArchive for what reading it shows. tarfile's own gzip stream copies all that it
+    has in hand at every read."""
+    try:
+        with gzip.open(archive) as raw:
+            stream = _Decompressed(raw, budget)
+            with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]  # it reads, and no more
+                yield tar, _members(tar, stream, budget)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError) as error:
+        raise UnsafeArchive(f"archive cannot be read: {error}") from None
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise UnsafeArchive(f"archive holds '{Path(error.filename).name}' as a file and as a directory") from None
+
+
+def _members(tar: tarfile.TarFile, stream: _Decompressed, budget: _Budget) -> Iterator[tarfile.TarInfo]:
+    """As they come; none is kept."""
+    while member := tar.next():
+        tar.members.clear()  # type: ignore[attr-defined]
+        if member.size < 0 or member.issparse() or any(key.startswith("GNU.sparse") for key in member.pax_headers):
+            raise UnsafeArchive(f"archive holds '{member.name[:200]}', whose size is not that of its content")
+        budget.take(member.size)
+        stream.end = tar.offset + _HEADER_BYTES  # where the next member begins
+        yield member
+
+
+def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path, budget: _Budget) -> None:
+    name = _safe_name(member.name)
+    target = into / name
     if member.isdir():
-        target.mkdir(parents=True, exist_ok=True)
+        _make_parents(into, name, budget)
+        target.mkdir(exist_ok=True)
         return
     if not member.isreg():
         raise UnsafeArchive(f"archive holds '{member.name[:200]}', which is neither a file nor a directory")
@@ -192,7 +226,7 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) ->
         try:
             descriptor = os.open(target, _NEW_FILE, mode)
         except FileNotFoundError:  # most files lie beside another
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_parents(into, name, budget)
             descriptor = os.open(target, _NEW_FILE, mode)
     except FileExistsError:
         raise UnsafeArchive(f"archive holds '{member.name[:200]}' twice") from None
@@ -201,10 +235,24 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) ->
             file.write(chunk)
 
 
+def _make_parents(into: Path, name: PurePosixPath, budget: _Budget) -> None:
+    """Those that are new count as entries: one long path makes many."""
+    for folder in reversed(name.parents):
+        try:
+            (into / folder).mkdir()
+        except FileExistsError:
+            if not (into / folder).is_dir():
+                raise
+        else:
+            budget.take()
+
+
 def _safe_name(name: str) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
         raise UnsafeArchive(f"archive holds the unsafe path '{name[:200]}'")
     if len(os.fsencode(name)) > _PATH_BYTES or any(len(os.fsencode(part)) > _NAME_BYTES for part in path.parts):
         raise UnsafeArchive(f"archive holds a path that is too long for a file system: '{name[:200]}'")
+    if len(path.parts) > MOST_LEVELS:
+        raise UnsafeArchive(f"archive holds a path of more than {MOST_LEVELS} levels: '{name[:200]}'")
     return path

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleetloop.storage.ignore import IgnoreRules, bucket_rules, patterns_of, read_rules
+from fleetloop.storage.ignore import IgnoreRules, SourceIgnoreError, bucket_rules, patterns_of, read_rules
 
 
 def ignored(patterns: str, path: str, directory: str = "") -> bool:
@@ -138,6 +138,33 @@ def test_a_hostile_pattern_takes_no_time() -> None:
     """With backtracking these two would take years."""
     assert not ignored("*a" * 60 + "*b", "/".join(["a" * 250] * 8))
     assert not ignored("**/*a*a*a/" * 20 + "b", "/".join(["a" * 50] * 60))
+
+
+@pytest.mark.parametrize(
+    ("patterns", "problem"),
+    [
+        ("\n".join(f"{number:05x}*" for number in range(20_000)), "more or longer ignore patterns than we accept"),
+        ("\n".join("*?" * 100 for _ in range(4000)), "more or longer ignore patterns than we accept"),
+        ("x" * 5000, "is longer than 4096 characters"),
+    ],
+    ids=["many", "long", "one long"],
+)
+def test_patterns_out_of_all_proportion_are_an_error(tree: Path, patterns: str, problem: str) -> None:
+    """Of one file, of all together, of the spec: compiling them and matching every file would hold up everybody."""
+    with pytest.raises(SourceIgnoreError, match=problem):
+        bucket_rules(patterns)
+    with pytest.raises(SourceIgnoreError, match=problem):
+        read_rules(tree, patterns)
+    half, rest = patterns[: len(patterns) // 2 + 1], patterns[len(patterns) // 2 + 1 :]
+    (tree / ".sourceignore").write_text(patterns if problem.startswith("is") else half)
+    (tree / "sub" / ".sourceignore").write_text(rest)
+    with pytest.raises(SourceIgnoreError, match=problem):
+        read_rules(tree)
+
+
+def test_five_thousand_patterns_are_accepted(tree: Path) -> None:
+    rules = read_rules(tree, "\n".join(f"{number:05x}*" for number in range(5000)))
+    assert rules.ignores("sub/00fffx") and not rules.ignores("x.yaml")
 
 
 NAMES = st.text("ab*?[]^-\\.", min_size=1, max_size=8)

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from fleetloop.storage import IgnoreRules, Limits, UnsafeArchive, unpack, write_tarball
 from fleetloop.storage.ignore import patterns_of
+from fleetloop.storage.tarball import unpack_regular
 
 
 def packed(tree: Path, ignore: str = "") -> bytes:
@@ -124,6 +126,27 @@ def hostile(fill: Callable[[tarfile.TarFile], None]) -> bytes:
     return out.getvalue()
 
 
+def raw(*members: tuple[bytes, int, bytes]) -> bytes:
+    """Headers that claim what they like: type, size and the bytes that follow."""
+    out = b""
+    for kind, size, body in members:
+        info = tarfile.TarInfo(f"x{kind.decode()}")
+        info.type, info.size = kind, size
+        out += info.tobuf(tarfile.GNU_FORMAT) + body + bytes(-len(body) % 512)
+    return gzip.compress(out + bytes(1024), 1)
+
+
+def extended(headers: dict[str, str], kind: bytes = tarfile.REGTYPE, content: bytes = b"") -> bytes:
+    info = tarfile.TarInfo("x")
+    info.type, info.size, info.pax_headers = kind, len(content), headers
+    return hostile(lambda tar: tar.addfile(info, io.BytesIO(content)))
+
+
+SPARSE = {"GNU.sparse.major": "0", "GNU.sparse.size": "1", "GNU.sparse.map": "0,0"}
+LONG_NAME, EXTENDED, GLOBAL = tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.XGLTYPE
+EMPTY_FILE, FOLDER = (tarfile.REGTYPE, 0, b""), (tarfile.DIRTYPE, 0, b"")
+
+
 def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", content: bytes = b"x") -> bytes:
     info = tarfile.TarInfo(name)
     info.type, info.linkname, info.size = kind, link, len(content) if kind == tarfile.REGTYPE else 0
@@ -141,13 +164,14 @@ def entry(name: str, kind: bytes = tarfile.REGTYPE, link: str = "", content: byt
         (entry("x", tarfile.LNKTYPE, "y"), "neither a file nor a directory"),
         (entry("x", tarfile.CHRTYPE), "neither a file nor a directory"),
         (entry("x", tarfile.FIFOTYPE), "neither a file nor a directory"),
+        (entry("a/" * 100 + "x"), "more than 100 levels"),
         (entry("x", content=bytes(5000)), "larger than we accept"),
         (hostile(lambda tar: [tar.addfile(tarfile.TarInfo(str(n))) for n in range(20)] and None), "larger than we accept"),
         (hostile(lambda tar: [tar.addfile(tarfile.TarInfo("x")) for _ in range(2)] and None), "twice"),
         (b"not an archive", "cannot be read"),
         (entry("x", content=os.urandom(900))[:-200], "cannot be read"),
     ],
-    ids=str.split("absolute parent inner-parent backslash symlink hard-link device fifo large many twice noise cut"),
+    ids=str.split("absolute parent inner-parent backslash symlink hard-link device fifo deep large many twice noise cut"),
 )
 def test_hostile_archives(tmp_path: Path, archive: bytes, message: str) -> None:
     into = tmp_path / "into"
@@ -156,6 +180,47 @@ def test_hostile_archives(tmp_path: Path, archive: bytes, message: str) -> None:
     with pytest.raises(UnsafeArchive, match=message):
         unpack(tmp_path / "x", into, Limits(total_bytes=4000, entries=10))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["into", "x"]
+
+
+@pytest.mark.parametrize(
+    ("archive", "message"),
+    [
+        (raw((LONG_NAME, 32 << 20, b"a" * (32 << 20)), EMPTY_FILE), "headers larger than"),
+        (raw((LONG_NAME, 1 << 62, b"a" * (1 << 20)), EMPTY_FILE), "headers larger than"),
+        (raw((tarfile.GNUTYPE_LONGLINK, 1 << 20, b"a" * (1 << 20)), EMPTY_FILE), "headers larger than"),
+        (raw((EXTENDED, 1 << 20, b"1048576 comment=" + b"a" * (1 << 20)), EMPTY_FILE), "headers larger than"),
+        (raw((GLOBAL, 1 << 20, b"1048576 comment=" + b"a" * (1 << 20)), EMPTY_FILE), "headers larger than"),
+        (raw(*[(LONG_NAME, 0, b"")] * 5000, EMPTY_FILE), "headers larger than"),
+        (
+            raw((tarfile.REGTYPE, 900_000, bytes(900_000)), *[(GLOBAL, 60_000, b"a" * 60_000), FOLDER] * 5),
+            "larger than we accept",
+        ),
+        (extended({"GNU.sparse.realsize": "-1000000"} | SPARSE), "whose size is not that"),
+        (extended({"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}, content=b"1000000\n" + b"0\n" * 500_000), "headers larger"),
+        (extended({"GNU.sparse.size": "much"}), "cannot be read"),
+        (extended({"size": "-1"}), "whose size is not that"),
+        (raw((tarfile.REGTYPE, -512, b""), EMPTY_FILE), "whose size is not that"),
+        (raw((tarfile.GNUTYPE_SPARSE, 0, b"")), "whose size is not that"),
+        (entry("a/" * 20 + "x"), "larger than we accept"),
+        (entry("a/" * 20 + "x", tarfile.DIRTYPE), "larger than we accept"),
+    ],
+    ids=str.split(
+        "long-name huge-name long-link extension global chain many-globals sparse-size sparse-map no-number pax-size size"
+        " old-sparse parents parents-of-folder"
+    ),
+)
+@pytest.mark.parametrize("unpacked", [unpack, unpack_regular])
+def test_headers_that_lie(tmp_path: Path, unpacked: Callable[..., None], archive: bytes, message: str) -> None:
+    """Neither memory nor limits depend on what a header says of itself."""
+    (tmp_path / "x").write_bytes(archive)
+    (tmp_path / "into").mkdir()
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsafeArchive, match=message):
+            unpacked(tmp_path / "x", tmp_path / "into", Limits(total_bytes=1 << 20, entries=10))
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20  # a file goes through in pieces of 1 MiB
+    finally:
+        tracemalloc.stop()
 
 
 def test_setuid_is_not_kept(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ overwritten but in switch-branch mode, and there only while it is where it was w
 
 import asyncio
 import datetime
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -40,6 +39,7 @@ from fleetloop.controllers.image_automation.signing_key import signer_of
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Unreachable
 from fleetloop.kube.objects import ObjectRef
+from fleetloop.removal import remove_tree
 from fleetloop.runtime import settle as settling
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.decode import decoded
@@ -275,4 +275,4 @@ async def _work_folder() -> AsyncIterator[Path]:
     try:
         yield folder
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, folder)

@@ -59,7 +59,8 @@ class Http:
         connector = aiohttp.TCPConnector(
             limit=0, resolver=resolver, use_dns_cache=resolver is None, socket_factory=_guarded_socket
         )
-        async with aiohttp.ClientSession(connector=connector, trust_env=resolver is None) as session:
+        jar = aiohttp.DummyCookieJar()  # of all tenants
+        async with aiohttp.ClientSession(connector=connector, trust_env=resolver is None, cookie_jar=jar) as session:
             yield cls(session, resolver)
 
     async def send(self, access: Access, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
@@ -102,7 +103,7 @@ class Http:
             from aiohttp_socks import ProxyConnector
 
             connector = ProxyConnector.from_url(proxy_url(proxy).replace("socks5h", "socks5", 1), rdns=True)
-            async with aiohttp.ClientSession(connector=connector) as session:
+            async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
                 yield session, options
             return
         if proxy:

@@ -5,7 +5,6 @@ Flux: source-kustomize.md 2.1, 2.4.
 
 import asyncio
 import datetime
-import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ import msgspec
 from fleetloop.api import reasons
 from fleetloop.api.meta import Artifact, Key, Object
 from fleetloop.controllers.source.failures import SourceFailure, StorageOperationFailed
+from fleetloop.removal import remove_tree
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.log import logger
@@ -133,7 +133,7 @@ async def work_folder(parent: Path | None) -> AsyncIterator[Path]:
     try:
         yield folder
     finally:
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(remove_tree, folder)
 
 
 def _path_of(owner: Object | Key, artifact: Artifact) -> str:

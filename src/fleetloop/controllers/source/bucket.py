@@ -17,7 +17,7 @@ from fleetloop.controllers.source.failures import FetchFailed
 from fleetloop.controllers.source.source_pass import SourcePass, SourceReconciler
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.outcome import Outcome
-from fleetloop.storage.ignore import IgnoreRules, bucket_rules
+from fleetloop.storage.ignore import IgnoreRules, SourceIgnoreError, bucket_rules
 from fleetloop.storage.store import LATEST
 from fleetloop.storage.tarball import write_tarball
 
@@ -53,7 +53,7 @@ class _Pass(SourcePass):
         except TimeoutError as error:
             message = f"fetch from bucket '{spec.bucket_name}' failed: no answer within {spec.timeout}"
             raise FetchFailed(reasons.BUCKET_OPERATION_FAILED, message) from error
-        except bucket.BucketError as error:
+        except (bucket.BucketError, SourceIgnoreError) as error:
             raise FetchFailed(reasons.BUCKET_OPERATION_FAILED, str(error)) from error
         return self.done(
             seconds_of(spec.interval), f"stored artifact with {count} fetched files from '{spec.bucket_name}' bucket"
@@ -63,7 +63,7 @@ class _Pass(SourcePass):
         """The number of objects."""
         source, spec = self._source, self._source.spec
         patterns = await bucket.read_object(opened, IGNORE_FILE)
-        rules = _rules(patterns, spec.ignore)
+        rules = await asyncio.to_thread(_rules, patterns, spec.ignore)
         listing = await bucket.list_objects(opened, spec.prefix, lambda key: key != IGNORE_FILE and not rules.ignores(key))
         revision = f"sha256:{bucket.revision_of(listing)}"
         if not self.is_stored(revision):
@@ -86,5 +86,5 @@ class _Pass(SourcePass):
 
 
 def _rules(patterns: bytes | None, extra: str | None) -> IgnoreRules:
-    """SK12: those two alone, no defaults; patterns are relative to the root."""
+    """SK12: those two alone, no defaults; patterns are relative to the root. Raises SourceIgnoreError."""
     return bucket_rules("\n".join(filter(None, ((patterns or b"").decode(errors="replace"), extra))))

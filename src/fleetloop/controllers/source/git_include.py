@@ -16,7 +16,7 @@ from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 from fleetloop.runtime.decode import decoded
-from fleetloop.storage.tarball import UnsafeArchive, unpack
+from fleetloop.storage.tarball import MOST_LEVELS, UnsafeArchive, unpack
 
 
 async def included_artifacts(repo: GitRepository, kube: Kube, requeue: float) -> tuple[Artifact, ...]:
@@ -68,4 +68,6 @@ def _inside(root: Path, path: str) -> Path:
     target = (root / path.lstrip("/")).resolve()
     if not target.is_relative_to(root.resolve()):
         raise StorageOperationFailed(reasons.ILLEGAL_PATH, f"path '{path[:200]}' leads out of the repository")
+    if len(target.relative_to(root.resolve()).parts) > MOST_LEVELS:
+        raise StorageOperationFailed(reasons.ILLEGAL_PATH, f"path '{path[:200]}' has more than {MOST_LEVELS} levels")
     return target

@@ -3,7 +3,6 @@
 import asyncio
 import dataclasses
 import hashlib
-import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ from fleetloop.controllers.source.oci_repository import OciRepositoryReconciler
 from fleetloop.controllers.source.settings import SourceSettings
 from fleetloop.controllers.source.signatures import Signatures
 from fleetloop.engine import Engines, EngineSettings, Family
+from fleetloop.removal import remove_tree
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Controller, Reconciler
 from fleetloop.runtime.process import Tools, loop_settings
@@ -202,6 +202,6 @@ def _fresh_temp(store: Path) -> Path:
     """A private folder that the next start of the same controller empties: a killed one leaves credentials behind."""
     name = hashlib.sha256(str(store).encode()).hexdigest()[:12]
     folder = Path(tempfile.gettempdir(), f"source-controller-{name}")
-    shutil.rmtree(folder, ignore_errors=True)
+    remove_tree(folder)
     folder.mkdir(mode=0o700)
     return folder

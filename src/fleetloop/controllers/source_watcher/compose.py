@@ -16,7 +16,7 @@ from typing import Any
 from fleetloop.api.source_extensions import CopyOperation
 from fleetloop.api.yaml import dump, load_all
 from fleetloop.controllers.source_watcher.globs import Glob, has_glob
-from fleetloop.storage.tarball import Limits, UnsafeArchive, unpack
+from fleetloop.storage.tarball import MOST_LEVELS, Limits, UnsafeArchive, unpack
 
 EXTRACTED = Limits(total_bytes=100 << 20, entries=50_000)
 ARCHIVES = (".tar.gz", ".tgz")
@@ -170,6 +170,8 @@ def _safe(path: str) -> PurePosixPath:
     parts = PurePosixPath(path)
     if parts.is_absolute() or ".." in parts.parts or "\0" in path:
         raise ValueError(f"path '{path}' leads out")
+    if len(parts.parts) > MOST_LEVELS:
+        raise ValueError(f"path '{path[:200]}' has more than {MOST_LEVELS} levels")
     return parts
 
 
