@@ -66,7 +66,8 @@ class AccessReader:
             )
         token, username, password = _login(data)
         proxy = await self._proxy(provider, data)
-        identity = await self.identities.of(provider, data, token, address, proxy)
+        tls = await self._tls(provider, data)
+        identity = await self.identities.of(provider, data, token, address, (proxy, tls is not None))
         return Access(
             address,
             identity or token,
@@ -74,7 +75,7 @@ class AccessReader:
             password,
             _headers(data),
             proxy,
-            await self._tls(provider, data),
+            tls,
             bool(identity),
             data,
         )
