@@ -34,6 +34,8 @@ async def test_the_door_of_events(world: World) -> None:
     for body, status in ((b"{", 400), (b"[]", 400), (b'{"involvedObject": 1}', 400), (b" " * (3 << 20) + b"{}", 413)):
         async with world.http.post(url, data=body) as response:
             assert response.status == status
+    less = {"involvedObject": {"kind": "Job", "name": "x"}, "severity": "loud", "message": "less than an event", "metadata": None}
+    assert [await world.post(less), await world.post({})] == [202, 202]
     async with world.http.get(f"http://{world.controller.address}:8080/metrics") as response:
         text = await response.text()
     assert 'gotk_event_http_request_duration_seconds_count{code="429",handler="/",method="POST",service=""} 1.0' in text
