@@ -46,6 +46,7 @@ from fleetloop.task_group import TaskGroup
 
 _T = TypeVar("_T", Alert, Provider, Receiver)
 _FOLDER_PAUSE = 1.0  # seconds
+_LONGEST_LINE = 256 << 10  # bytes, of a request's head
 
 
 async def run(tools: Tools, settings: NotificationSettings) -> None:
@@ -130,7 +131,7 @@ async def _serve_events(
         )
         group.create_task(alerts.cache.run())
         group.create_task(providers.cache.run())
-        async with serving(event_app(intake, metrics), tools.place.address(settings.events_addr)):
+        async with serving(event_app(intake, metrics), tools.place.address(settings.events_addr), _LONGEST_LINE):
             await alerts.cache.synced.wait()
             await providers.cache.synced.wait()
             while True:
@@ -149,7 +150,7 @@ async def _serve_webhooks(tools: Tools, settings: NotificationSettings, cel: Cel
     webhooks = Webhooks(tools.kube, receivers.cache.synced, paths.find, Oidc(http, cel), targets, Slots())
     whole = settings.export_http_path_metrics
     metrics = measured(tools.metrics.registry, "gotk_receiver", "/hook/", whole_path=whole)
-    async with serving(webhook_app(webhooks, metrics), tools.place.address(settings.receiver_addr)):
+    async with serving(webhook_app(webhooks, metrics), tools.place.address(settings.receiver_addr), _LONGEST_LINE):
         await receivers.cache.run()
 
 
