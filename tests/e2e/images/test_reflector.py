@@ -1,6 +1,7 @@
 """image-reflector-controller against a real API server and a real registry."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -134,3 +135,13 @@ async def test_no_other_namespace_when_locked_down(cluster: Cluster, namespace: 
         assert condition(live)["message"] == message
         own = await world.apply("ImagePolicy", "app", imageRepositoryRef={"name": "app"}, **spec)
         await world.until(own, ready("True"))
+
+
+async def test_with_flux_storage_the_revision_is_a_digest(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    async with reflector(cluster, namespace, tmp_path, "--feature-gates=FluxStorage=true") as world:
+        await world.push("1.0.0", "1.1.0")
+        live = await world.until(
+            await world.apply("ImageRepository", "app", image=str(world.repository), interval="1h"), ready("True")
+        )
+    digest = hashlib.sha256(b"1.1.0\n1.0.0\n").hexdigest()
+    assert live["status"]["lastScanResult"]["revision"] == f"sha256:{digest}"

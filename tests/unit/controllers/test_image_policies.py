@@ -1,5 +1,6 @@
 """Which tag a policy chooses, without a registry."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from fleetloop.api.image import ImagePolicyChoice, OrderPolicy, SemVerPolicy, Ta
 from fleetloop.controllers.image_reflector.failures import InvalidPolicy, NoMatch, ScanFailed, SelectionFailed
 from fleetloop.controllers.image_reflector.image_repository import excluded
 from fleetloop.controllers.image_reflector.policies import choose, filtered
-from fleetloop.controllers.image_reflector.tags import TagStore, in_order, revision_of
+from fleetloop.controllers.image_reflector.tags import TagStore, digest_of, in_order, revision_of
 from fleetloop.controllers.image_reflector.wiring import ranges_by
 from fleetloop.engine import Engines, EngineSettings
 from fleetloop.runtime.outcome import Retry
@@ -84,6 +85,7 @@ def test_the_revision_is_of_the_sorted_tags_hn17() -> None:
     assert in_order(["a", "b", "a"]) == ["b", "a"]
     assert revision_of(in_order(["a", "b"])) == revision_of(in_order(["b", "a"])) == str(_adler(b'["b","a"]'))
     assert revision_of(["a"]) != revision_of(["b"])
+    assert digest_of(["b", "a"]) == "sha256:" + hashlib.sha256(b"b\na\n").hexdigest()  # with the gate FluxStorage
 
 
 def _adler(content: bytes) -> int:

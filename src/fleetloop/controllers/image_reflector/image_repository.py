@@ -16,7 +16,7 @@ from fleetloop.api.image import ImageRepository, ImageRepositoryStatus, ScanResu
 from fleetloop.api.meta import Status
 from fleetloop.controllers.image_reflector.access import ImageAccess, repository_of
 from fleetloop.controllers.image_reflector.failures import ScanFailed
-from fleetloop.controllers.image_reflector.tags import TagStore, in_order, revision_of
+from fleetloop.controllers.image_reflector.tags import TagStore, in_order
 from fleetloop.runtime import settle as settling
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.outcome import Done, Failure, Outcome
@@ -31,6 +31,7 @@ class ImageRepositoryReconciler:
     session: aiohttp.ClientSession
     store: TagStore
     now: Callable[[], datetime.datetime]
+    revision_of: Callable[[Sequence[str]], str]
     owned_conditions: frozenset[str] = frozenset({"Ready", "Reconciling", "Stalled"})
 
     async def reconcile(self, obj: ImageRepository, draft: Status, report: Report) -> Outcome:
@@ -93,7 +94,7 @@ class ImageRepositoryReconciler:
         status.canonical_image_name = canonical
         status.observed_exclusion_list = obj.spec.exclusion_list
         status.last_scan_result = ScanResult(
-            tag_count=len(tags), latest_tags=tuple(tags[:SHOWN]), revision=revision_of(tags), scan_time=now
+            tag_count=len(tags), latest_tags=tuple(tags[:SHOWN]), revision=self.revision_of(tags), scan_time=now
         )
 
 

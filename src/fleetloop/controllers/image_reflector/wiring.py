@@ -15,8 +15,8 @@ from fleetloop.controllers.image_reflector.failures import SelectionFailed
 from fleetloop.controllers.image_reflector.image_policy import ImagePolicyReconciler
 from fleetloop.controllers.image_reflector.image_repository import ImageRepositoryReconciler
 from fleetloop.controllers.image_reflector.policies import SelectVersions
-from fleetloop.controllers.image_reflector.settings import ReflectorSettings
-from fleetloop.controllers.image_reflector.tags import TagStore
+from fleetloop.controllers.image_reflector.settings import FLUX_STORAGE, ReflectorSettings
+from fleetloop.controllers.image_reflector.tags import TagStore, digest_of, revision_of
 from fleetloop.engine import EngineError, EngineGone, EngineMissing, Engines, EngineTimeout, Family
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.controller import Controller
@@ -73,7 +73,9 @@ def _controllers(tools: Tools, settings: ReflectorSettings, engines: Engines) ->
     repositories: Controller[ImageRepository] = Controller(
         kind_named("ImageRepository"),
         ImageRepository,
-        ImageRepositoryReconciler(access, tools.session, store, utc_now),
+        ImageRepositoryReconciler(
+            access, tools.session, store, utc_now, digest_of if common.gates[FLUX_STORAGE] else revision_of
+        ),
         *shared,
         also=scanned,
     )
