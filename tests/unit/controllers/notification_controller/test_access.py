@@ -1,15 +1,19 @@
 """What Secrets of Providers may hold, and what of it nobody may read."""
 
+import ssl
+
 import pytest
 
 from fleetloop.api.meta import ObjectMeta
 from fleetloop.api.notification import Provider, ProviderSpec
 from fleetloop.auth import ProxyAccess, TokenCache
+from fleetloop.auth.tls import own_tls_context
 from fleetloop.controllers.notification.access import Access, _headers, _login
 from fleetloop.controllers.notification.delivery_errors import DeliveryFailed
 from fleetloop.controllers.notification.identity_tokens import IdentityTokens
 from fleetloop.kube import Kube
 from fleetloop.kube.connection import Connection
+from tests.kit.tls import Authority
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,10 @@ async def test_the_controllers_own_identity_takes_no_way_that_a_tenant_made() ->
         )
         with pytest.raises(DeliveryFailed, match=r"not sent through spec\.proxySecretRef"):
             await tokens.of(provider, {}, "", "https://dev.azure.com/o/p/_git/r", (ProxyAccess("http://127.0.0.1:1"), True))
+
+
+def test_a_custom_authority_stands_in_place_of_the_systems() -> None:
+    """Where a registry's stands beside them."""
+    assert len(own_tls_context(Authority().ca).get_ca_certs()) == 1
+    assert own_tls_context().verify_mode is own_tls_context(Authority().ca).verify_mode is ssl.CERT_REQUIRED
+    assert own_tls_context(Authority().ca).check_hostname
