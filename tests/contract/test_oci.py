@@ -133,6 +133,9 @@ def test_docker_configs_are_read_as_docker_writes_them() -> None:
         ("oci://ghcr.io/org/app:v1", "ghcr.io/org/app", "v1"),
         ("localhost:5000/app", "localhost:5000/app", "latest"),
         ("docker.io/alpine:3", "index.docker.io/library/alpine", "3"),
+        ("alpine", "index.docker.io/library/alpine", "latest"),
+        ("stefanprodan/podinfo:6", "index.docker.io/stefanprodan/podinfo", "6"),
+        ("localhost/app", "localhost/app", "latest"),
         ("r.io/a@sha256:" + "a" * 64, "r.io/a", "sha256:" + "a" * 64),
     ],
 )
@@ -142,7 +145,7 @@ def test_references(text: str, repository: str, selector: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["ghcr.io", "oci://ghcr.io/../x", "oci://gh cr/x", "oci://r.io/App", "r.io/a:b c", "r.io/a@sha256:1"]
+    "text", ["UPPER/x", "Alpine", "oci://ghcr.io/../x", "oci://gh cr/x", "oci://r.io/App", "r.io/a:b c", "r.io/a@sha256:1"]
 )
 def test_malformed_references(text: str) -> None:
     with pytest.raises(Exception, match=r"is no|is not"):
@@ -152,3 +155,7 @@ def test_malformed_references(text: str) -> None:
 def test_a_tag_in_a_repository_url_is_told() -> None:
     with pytest.raises(Exception, match="URL must not contain a tag; remove ':v1'"):
         Repository.parse("oci://ghcr.io/org/app:v1")
+
+
+def test_a_chart_repository_names_its_host_first() -> None:
+    assert str(Repository.at_host("oci://registry/charts/app")) == "registry/charts/app"

@@ -1,6 +1,6 @@
 """The event that a controller posts to the notification controller, as it goes over the wire."""
 
-from typing import Literal
+import datetime
 
 import msgspec
 
@@ -13,10 +13,10 @@ LONGEST_MESSAGE = 39_000  # characters
 class InvolvedObject(Value):
     """The object an event is about."""
 
-    api_version: str
-    kind: str
-    name: str
-    namespace: str
+    api_version: str = ""
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
     uid: str = ""
     resource_version: str = ""
 
@@ -24,19 +24,20 @@ class InvolvedObject(Value):
 class Event(Value):
     """One fact about one object. Metadata keys are `<api group>/<key>`.
 
-    A `trace` event becomes a Kubernetes event only; it is never posted.
+    Ours have `severity` info or error; others may post less than a whole event, and what they like.
     """
 
-    involved_object: InvolvedObject
-    severity: Literal["info", "error", "trace"]
-    timestamp: Time
-    message: str
-    reason: str
-    reporting_controller: str
+    involved_object: InvolvedObject = InvolvedObject()
+    severity: str = ""
+    timestamp: Time = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    message: str = ""
+    reason: str = ""
+    reporting_controller: str = ""
     reporting_instance: str = ""
     metadata: dict[str, str] = {}
 
 
 def event_of(body: bytes) -> Event:
-    """Raises msgspec.ValidationError, which names the field, or msgspec.DecodeError when it is no JSON."""
-    return msgspec.json.decode(body, type=Event)
+    """Null is as good as nothing. Raises msgspec.ValidationError, which names the field, or msgspec.DecodeError without JSON."""
+    fields = msgspec.json.decode(body, type=dict[str, msgspec.Raw] | None) or {}
+    return msgspec.json.decode(msgspec.json.encode({k: v for k, v in fields.items() if bytes(v) != b"null"}), type=Event)

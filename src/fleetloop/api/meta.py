@@ -117,6 +117,11 @@ class Status(Draft):
         condition = self.condition(type)
         return condition is not None and condition.status == "True"
 
+    def says(self, type: str, message: str) -> bool:
+        """Whether it is true, in these words."""
+        condition = self.condition(type)
+        return condition is not None and (condition.status, condition.message) == ("True", message)
+
 
 class Object(Draft):
     """An object of a kind that adds `spec` and, but for Alert and Provider, `status`."""

@@ -1,4 +1,4 @@
-"""TLS as Secrets describe it: certificates beside the system's, and a client certificate. Verification is always on."""
+"""TLS as Secrets describe it: authorities, and a client certificate. Verification is always on."""
 
 import os
 import ssl
@@ -22,8 +22,17 @@ def tls_of_secret(data: Mapping[str, bytes]) -> ssl.SSLContext | None:
 
 
 def tls_context(ca: bytes = b"", client_cert: bytes = b"", client_key: bytes = b"") -> ssl.SSLContext:
-    """Blocking. Raises InvalidSecret."""
-    context = ssl.create_default_context()
+    """Authorities beside the system's. Blocking. Raises InvalidSecret."""
+    return _filled(ssl.create_default_context(), ca, client_cert, client_key)
+
+
+def own_tls_context(ca: bytes = b"", client_cert: bytes = b"", client_key: bytes = b"") -> ssl.SSLContext:
+    """Authorities in place of the system's, where there are any. Blocking. Raises InvalidSecret."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if ca else ssl.create_default_context()
+    return _filled(context, ca, client_cert, client_key)
+
+
+def _filled(context: ssl.SSLContext, ca: bytes, client_cert: bytes, client_key: bytes) -> ssl.SSLContext:
     try:
         if ca:
             context.load_verify_locations(cadata=ca.decode())

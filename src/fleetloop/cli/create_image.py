@@ -50,7 +50,7 @@ class CreateImageRepository(Command):
         if not self.image:
             raise UsageError("an image repository (--image) is required")
         try:
-            Repository.parse(self.image if "/" in self.image else f"index.docker.io/{self.image}")
+            Repository.parse(self.image)
         except InvalidReference as error:
             raise UsageError(f"unable to parse image value: {error}") from None
         self.common.labels()

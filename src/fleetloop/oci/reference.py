@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from fleetloop.oci.errors import InvalidReference
 
 SCHEME = "oci://"
-_DOCKER_HUB = {"docker.io": "index.docker.io", "registry-1.docker.io": "index.docker.io"}
+_DOCKER_HUB_HOST = "index.docker.io"
+_DOCKER_HUB = {"docker.io": _DOCKER_HUB_HOST, "registry-1.docker.io": _DOCKER_HUB_HOST}
 _REPOSITORY = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)(?:\.[A-Za-z0-9-]+)*(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
@@ -32,7 +33,18 @@ class Repository:
 
     @classmethod
     def parse(cls, text: str) -> "Repository":
-        """`oci://` may be left out. Raises InvalidReference, also for a tag or digest."""
+        """As images are named: without a host, which a dot, a port or `localhost` shows, it is at Docker Hub.
+
+        `oci://` may be left out. Raises InvalidReference, also for a tag or digest.
+        """
+        bare = text.removeprefix(SCHEME).rstrip("/")
+        first, slash, _ = bare.partition("/")
+        has_host = slash and (first == "localhost" or set(first) & set(".:"))
+        return cls.at_host(bare if has_host else f"{_DOCKER_HUB_HOST}/{bare}")
+
+    @classmethod
+    def at_host(cls, text: str) -> "Repository":
+        """What is before the first slash is the host, whatever it looks like. Else as `parse`."""
         host, slash, name = text.removeprefix(SCHEME).rstrip("/").partition("/")
         if not slash or not _HOST.fullmatch(host):
             raise InvalidReference(f"'{text}' is no repository: it must be oci://HOST/REPOSITORY")
@@ -40,7 +52,7 @@ class Repository:
         if "@" in last or ":" in last:
             raise InvalidReference(f"URL must not contain a tag; remove '{last[min(map(last.find, _marks(last))) :]}'")
         host = _DOCKER_HUB.get(host, host)
-        if host == "index.docker.io" and "/" not in name:
+        if host == _DOCKER_HUB_HOST and "/" not in name:
             name = f"library/{name}"
         if not _REPOSITORY.fullmatch(name):
             raise InvalidReference(f"'{text}' is no repository: '{name}' is not a valid repository name")
@@ -49,7 +61,7 @@ class Repository:
     @property
     def api_host(self) -> str:
         """Where requests go."""
-        return "registry-1.docker.io" if self.host == "index.docker.io" else self.host
+        return "registry-1.docker.io" if self.host == _DOCKER_HUB_HOST else self.host
 
     @property
     def may_be_plain(self) -> bool:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from fleetloop.runtime.profiling import add_profiling
 
 SHUTDOWN_GRACE = 5.0  # seconds
+LONGEST_LINE = 8190  # bytes
 IDLE = 10.0  # seconds that a connection may take for a request's head, and between requests
 
 
@@ -36,9 +37,13 @@ def metrics_app(registry: CollectorRegistry) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(app: web.Application, address: tuple[str, int]) -> AsyncIterator[None]:
-    """Serves on (host, port) while the body runs. Bodies are given as they come: what is packed stays so, and signatures fit."""
+async def serving(app: web.Application, address: tuple[str, int], longest_line: int = LONGEST_LINE) -> AsyncIterator[None]:
+    """Serves on (host, port) while the body runs. Bodies are given as they come: what is packed stays so, and signatures fit.
+
+    `longest_line`: bytes, of a request's head.
+    """
     bounds: dict[str, Any] = {"shutdown_timeout": SHUTDOWN_GRACE, "keepalive_timeout": IDLE, "auto_decompress": False}
+    bounds |= dict.fromkeys(("max_line_size", "max_field_size"), longest_line)
     runner = web.AppRunner(app, access_log=None, **bounds)
     await runner.setup()
     try:

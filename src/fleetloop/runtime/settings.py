@@ -13,6 +13,7 @@ from typing import NoReturn
 from fleetloop.api import names
 from fleetloop.api.durations import InvalidDuration, seconds_of
 
+_PUNCTUAL = {names.NOTIFICATION_CONTROLLER, names.IMAGE_REFLECTOR_CONTROLLER, names.IMAGE_AUTOMATION_CONTROLLER}  # no jitter
 TRUE, FALSE = {"1", "t", "T", "true", "TRUE", "True"}, {"0", "f", "F", "false", "FALSE", "False"}
 
 
@@ -147,12 +148,18 @@ def common_flags(component: str, concurrent: int) -> Flags:
     flags.duration("max-retry-delay", "15m", "longest pause after failures")
     flags.many("feature-gates", "comma separated list of gate=true|false")
     flags.switch("watch-all-namespaces", True, "false: only the namespace of the controller")
-    flags.add_argument("--watch-label-selector", type=_selector, default="", help="only objects with these labels")
+    if component == names.NOTIFICATION_CONTROLLER:  # it is of no shard
+        flags.set_defaults(watch_label_selector="")
+    else:
+        flags.add_argument("--watch-label-selector", type=_selector, default="", help="only objects with these labels")
     selector = "reconcile.fluxcd.io/watch=Enabled"
     flags.text("watch-configs-label-selector", selector, "ConfigMaps and Secrets with these labels wake what refers to them")
     flags.number("token-cache-max-size", 100, "number of tokens kept, 0 for none")
     flags.duration("token-cache-max-duration", "1h", "how long a token is kept at most, never more than an hour")
-    flags.add_argument("--interval-jitter-percentage", type=_percentage, default=5, help="intervals vary by so much")
+    if component in _PUNCTUAL:
+        flags.set_defaults(interval_jitter_percentage=0)
+    else:
+        flags.add_argument("--interval-jitter-percentage", type=_percentage, default=5, help="intervals vary by so much")
     flags.text("default-service-account", help="service account to act as when an object names none")
     return flags
 

@@ -126,6 +126,33 @@ async def test_the_controllers_own_identity_without_a_service_account(world: Wor
     assert world.clouds.asked("gcp") == []
 
 
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"insecure": True}, "is for HTTPS alone, unset spec.insecure"),
+        (
+            {"certSecretRef": {"name": "ca"}},
+            "is not sent through spec.proxySecretRef with the authorities of spec.certSecretRef, unset one",
+        ),
+    ],
+)
+async def test_the_controllers_own_identity_takes_no_way_that_a_tenant_made(world: World, spec: dict[str, Any], why: str) -> None:
+    """With a ServiceAccount of the tenant's, the same way is the tenant's own business."""
+    metadata = {"name": "ca", "namespace": world.scans.namespace}
+    data = {"ca.crt": world.authority.ca.decode()}
+    await world.scans.kube.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": data})
+    async with world.registry(GAR, lambda user, password: True) as door:
+        source = await world.repository(f"{GAR}/team/app", provider="gcp", **spec)
+        live = await world.scans.until(source, ready("False", "AuthenticationFailed"))
+        assert condition(live)["message"].endswith(f"the controller's own identity {why}")
+        assert door.paths == []
+        cloud = CLOUDS["gcp"]
+        await world.account("puller", cloud.annotations)
+        await world.scans.until(
+            await world.repository(f"{GAR}/team/app", provider="gcp", serviceAccountName="puller", **spec), ready("True")
+        )
+
+
 @pytest.mark.parametrize("flags", [(f"--feature-gates={GATE}=true", "--default-service-account=usual")])
 async def test_hn1_the_default_service_account_is_the_one_for_clouds(world: World) -> None:
     cloud = CLOUDS["aws"]

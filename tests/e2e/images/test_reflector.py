@@ -1,5 +1,7 @@
 """image-reflector-controller against a real API server and a real registry."""
 
+import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest_asyncio
 from aiohttp import web
 
-from tests.e2e.images.reflector import Reflector, reflector
+from tests.e2e.images.reflector import DEADLINE, Reflector, reflector
 from tests.kit.cluster import Cluster
 from tests.kit.conditions import condition, ready
 
@@ -38,6 +40,26 @@ async def test_scanned_chosen_and_followed(world: Reflector) -> None:
     image = str(world.repository)
     assert live["status"]["observedPreviousRef"]["tag"] == "1.1.0"
     assert condition(live)["message"] == f"Latest image tag for {image} resolved to 1.2.0 (previously {image}:1.1.0)"
+
+
+async def test_passes_that_change_nothing_are_events_too(world: Reflector) -> None:
+    await world.push("1.0.0")
+    source = await world.apply("ImageRepository", "app", image=str(world.repository), interval="1h")
+    policy = await world.apply("ImagePolicy", "app", imageRepositoryRef={"name": "app"}, policy={"semver": {"range": "*"}})
+    chosen = condition(await world.until(policy, ready("True")))["message"]
+    await world.scan(source, "now")
+    await world.scan(policy, "now")
+    await world.apply("ImageRepository", "app", image=str(world.repository), interval="2h")
+    scanned = "no change in repository configuration since last scan, next scan in "
+    wanted = {("ImageRepository", "tags did not change, next scan in 1h0m0s"), ("ImageRepository", scanned)}
+    told = 0
+    async with asyncio.timeout(DEADLINE):
+        async for found in world.kube.watch("v1", "Event", world.namespace):
+            kind, message = found.object.get("involvedObject", {}).get("kind"), found.object.get("message", "")
+            wanted -= {(kind, scanned if message.startswith(scanned) else message)}
+            told += (kind, message) == ("ImagePolicy", chosen)
+            if not wanted and told > 1:  # when it was chosen, and once more
+                break
 
 
 async def test_digests(world: Reflector) -> None:
@@ -113,3 +135,13 @@ async def test_no_other_namespace_when_locked_down(cluster: Cluster, namespace: 
         assert condition(live)["message"] == message
         own = await world.apply("ImagePolicy", "app", imageRepositoryRef={"name": "app"}, **spec)
         await world.until(own, ready("True"))
+
+
+async def test_with_flux_storage_the_revision_is_a_digest(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
+    async with reflector(cluster, namespace, tmp_path, "--feature-gates=FluxStorage=true") as world:
+        await world.push("1.0.0", "1.1.0")
+        live = await world.until(
+            await world.apply("ImageRepository", "app", image=str(world.repository), interval="1h"), ready("True")
+        )
+    digest = hashlib.sha256(b"1.1.0\n1.0.0\n").hexdigest()
+    assert live["status"]["lastScanResult"]["revision"] == f"sha256:{digest}"

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.e2e.notification.conftest import REVISION, World, event
+from fleetloop.kube.errors import NotFound
+from tests.e2e.notification.conftest import DEADLINE, REVISION, World, event
 
 OWN, USERS = "kustomize.toolkit.fluxcd.io/", "event.toolkit.fluxcd.io/"
 
@@ -34,6 +35,8 @@ async def test_the_door_of_events(world: World) -> None:
     for body, status in ((b"{", 400), (b"[]", 400), (b'{"involvedObject": 1}', 400), (b" " * (3 << 20) + b"{}", 413)):
         async with world.http.post(url, data=body) as response:
             assert response.status == status
+    less = {"involvedObject": {"kind": "Job", "name": "x"}, "severity": "loud", "message": "less than an event", "metadata": None}
+    assert [await world.post(less), await world.post({})] == [202, 202]
     async with world.http.get(f"http://{world.controller.address}:8080/metrics") as response:
         text = await response.text()
     assert 'gotk_event_http_request_duration_seconds_count{code="429",handler="/",method="POST",service=""} 1.0' in text
@@ -133,14 +136,18 @@ async def test_commit_status_by_an_expression(world: World) -> None:
     }
 
 
-async def test_finalizers_of_flux_are_taken_off(world: World) -> None:
-    """Else an Alert or a Provider that was Flux's could not be deleted."""
+async def test_alerts_lose_the_finalizer_and_providers_have_it_until_they_are_deleted(world: World) -> None:
     alert, provider = await world.alert(), await world.provider()
-    for ref in (alert, provider):
-        await world.kube.patch(ref, {"metadata": {"finalizers": ["finalizers.fluxcd.io", "example.com/other"]}})
-        live = await world.until(ref, lambda live: live["metadata"].get("finalizers") == ["example.com/other"])
-        assert live["metadata"]["name"] == ref.name
-        await world.kube.patch(ref, {"metadata": {"finalizers": []}})
+    await world.kube.patch(alert, {"metadata": {"finalizers": ["finalizers.fluxcd.io", "example.com/other"]}})
+    await world.until(alert, lambda live: live["metadata"].get("finalizers") == ["example.com/other"])
+    await world.warning(alert, "Migration")
+    await world.kube.patch(alert, {"metadata": {"finalizers": []}})
+    await world.until(provider, lambda live: live["metadata"].get("finalizers") == ["finalizers.fluxcd.io"])
+    await world.kube.delete(provider)
+    with pytest.raises(NotFound):
+        async with asyncio.timeout(DEADLINE):
+            while await world.kube.get(provider):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
 
 class TestLockedDown:

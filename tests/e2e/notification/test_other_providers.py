@@ -119,6 +119,29 @@ async def test_azure_devops(box: Inbox, http: Http) -> None:
     assert box.requests[1].json() == {"state": "error", "description": "health check failed", "context": context}
 
 
+@pytest.mark.parametrize(
+    "server", ["", "http://dev.azure.com", "https://dev.azure.com.evil.example", "https://dev.azure.com:8443"]
+)
+async def test_tokens_of_azure_go_to_azure_devops_alone(server: str, box: Inbox, http: Http) -> None:
+    access = Access(f"{server or box.url}/org/proj/_git/repo", token="jwt", is_identity=True)
+    with pytest.raises(DeliveryFailed, match=r"^address: a token of Azure is for https://dev\.azure\.com"):
+        await SENDERS["azuredevops"](note_of("azuredevops", event_about("x", "error"), access), http)
+    assert box.requests == []
+
+
+@pytest.mark.parametrize(
+    "channel", ["evil.example", "127/x", "a.servicebus.windows.net.evil.example", "e/.servicebus.windows.net", "a#"]
+)
+async def test_tokens_of_azure_go_to_event_hubs_alone(channel: str, box: Inbox, http: Http) -> None:
+    send, access = eventhub_at(lambda host: f"{box.url}/{host}"), Access("hub", token="jwt", is_identity=True)
+    with pytest.raises(DeliveryFailed, match=r"^spec\.channel: a token of Azure is for namespaces of Event Hubs"):
+        await send(note_of("azureeventhub", event_about("x"), access, channel=channel), http)
+    assert box.requests == []
+    for own in ("ns", "ns.servicebus.windows.net"):
+        await send(note_of("azureeventhub", event_about("x"), access, channel=own), http)
+    assert [request.path for request in box.requests] == ["/ns/hub/messages", "/ns.servicebus.windows.net/hub/messages"]
+
+
 @pytest.mark.parametrize("type", ["github", "gitlab", "gitea", "bitbucket", "bitbucketserver", "azuredevops"])
 async def test_commit_statuses_need_a_commit(type: str, box: Inbox, http: Http) -> None:
     path = {"azuredevops": "/o/p/_git/r", "bitbucketserver": "/scm/o/r.git"}.get(type, "/o/r")

@@ -177,6 +177,19 @@ async def test_hn15_the_path_and_its_match(served: World) -> None:
     assert await call(served, signed, {"X-Signature": f"sha256={mac(key=TOKEN + chr(10))}"}, BODY) == 200
 
 
+async def test_each_change_of_a_receiver_is_told(served: World) -> None:
+    """Not only the first pass of an hour."""
+    await hooked(served, "hook", "generic", interval="1h")
+    await hooked(served, "hook", "generic", interval="5m")
+    wanted = {f"Reconciliation finished, next run in {every}" for every in ("1h0m0s", "5m0s")}
+    selector = "involvedObject.name=hook,reason=Succeeded,type=Normal"
+    async with asyncio.timeout(DEADLINE):
+        async for found in served.kube.watch("v1", "Event", served.namespace, field_selector=selector):
+            wanted -= {found.object.get("message", "")}
+            if not wanted:
+                break
+
+
 async def test_hn16_api_versions_and_wildcards(served: World) -> None:
     """HN16: a kind that needs an apiVersion, a wildcard without labels: the others are asked nevertheless."""
     app, one, two = [await repository(served, name, team=team) for name, team in (("app", "x"), ("one", "a"), ("two", "a"))]

@@ -122,3 +122,8 @@ def test_an_event_reads_the_wire_form() -> None:
         b'"timestamp":"2026-01-02T03:04:05Z","message":"m","reason":"r","reportingController":"source-controller"}'
     )
     assert (event.involved_object.name, event.reason, event.metadata) == ("a", "r", {})
+
+
+@pytest.mark.parametrize("body", [b"{}", b"null", b'{"metadata":null,"involvedObject":{"kind":"Job"},"severity":"loud"}'])
+def test_less_than_an_event_is_read_too(body: bytes) -> None:
+    assert event_of(body).metadata == {}

@@ -79,6 +79,10 @@ class Printed:
         (("receiver", "ab", "--type=github"), "secret ref is required"),
         (("receiver", "ab", "--type=github", "--secret-ref=s"), "atleast one resource is required"),
         (("image", "repository", "ab"), "an image repository (--image) is required"),
+        (
+            ("image", "repository", "ab", "--image=UPPER/x"),
+            "unable to parse image value: 'index.docker.io/UPPER/x' is no repository: 'UPPER/x' is not a valid repository name",
+        ),
         (("image", "policy", "ab"), "the name of an ImageRepository in the namespace is required (--image-ref)"),
         (
             ("image", "policy", "ab", "--image-ref=x"),

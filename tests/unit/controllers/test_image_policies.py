@@ -1,15 +1,19 @@
 """Which tag a policy chooses, without a registry."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from fleetloop.api.image import ImagePolicyChoice, OrderPolicy, SemVerPolicy, TagFilter
-from fleetloop.controllers.image_reflector.failures import InvalidPolicy, NoMatch, ScanFailed
+from fleetloop.controllers.image_reflector.failures import InvalidPolicy, NoMatch, ScanFailed, SelectionFailed
 from fleetloop.controllers.image_reflector.image_repository import excluded
 from fleetloop.controllers.image_reflector.policies import choose, filtered
-from fleetloop.controllers.image_reflector.tags import TagStore, in_order, revision_of
+from fleetloop.controllers.image_reflector.tags import TagStore, digest_of, in_order, revision_of
+from fleetloop.controllers.image_reflector.wiring import ranges_by
+from fleetloop.engine import Engines, EngineSettings
+from fleetloop.runtime.outcome import Retry
 
 
 async def first(wanted: str, versions: Sequence[str]) -> Sequence[str]:
@@ -33,6 +37,8 @@ def numerical(order: str = "asc") -> ImagePolicyChoice:
         (alphabetical("desc"), ["b", "a", "Z"], None, "Z"),
         (numerical(), ["9", "10", "1e1", "2.5"], None, "1e1"),
         (numerical("desc"), ["9", "10", "-1"], None, "-1"),
+        (numerical(), ["1.e1", "0x1p4", "+.5", "5."], None, "0x1p4"),
+        (numerical(), ["1", "inf"], None, "inf"),
         (numerical(), ["main-3-x", "main-12-x", "dev-99"], TagFilter(pattern=r"^main-(?P<n>\d+)", extract="$n"), "main-12-x"),
         (alphabetical(), ["v1-a", "v2-b"], TagFilter(pattern="v(.)-(.)", extract="${2}$1"), "v2-b"),
         (ImagePolicyChoice(semver=SemVerPolicy(range="1.x")), ["1.0.0"], None, "1.0.0"),
@@ -44,8 +50,9 @@ async def test_choices(policy: ImagePolicyChoice, tags: list[str], wanted: TagFi
 
 async def test_one_odd_tag_fails_a_numerical_policy_hn18() -> None:
     """HN18: all or nothing."""
-    with pytest.raises(NoMatch, match="failed to parse invalid numeric value 'latest'"):
-        await choose(numerical(), ["1", "latest"], None, first)
+    for odd in ("latest", "1_", "1__2", "1_0", "0x10", "1e400", "-0x1p9999", "1e", ".", "٣"):
+        with pytest.raises(NoMatch, match=f"failed to parse invalid numeric value '{odd}'"):
+            await choose(numerical(), ["1", odd], None, first)
 
 
 def test_patterns_match_anywhere_and_extracts_follow_go_hn18() -> None:
@@ -65,11 +72,20 @@ async def test_what_cannot_work_is_terminal() -> None:
         await choose(alphabetical(), ["a"], TagFilter(pattern="b"), first)
 
 
+async def test_a_range_that_nobody_could_read_is_tried_again(tmp_path: Path) -> None:
+    """An engine that is away is not the policy's fault."""
+    async with Engines(EngineSettings(bin=tmp_path)) as engines:
+        with pytest.raises(SelectionFailed, match="failed to select a version: engine program") as failed:
+            await choose(ImagePolicyChoice(semver=SemVerPolicy(range="1.x")), ["1.0.0"], None, ranges_by(engines))
+    assert failed.value.retry is Retry.BACKOFF
+
+
 def test_the_revision_is_of_the_sorted_tags_hn17() -> None:
     """HN17: the order in which a registry lists them does not matter; the number is the peer's."""
     assert in_order(["a", "b", "a"]) == ["b", "a"]
     assert revision_of(in_order(["a", "b"])) == revision_of(in_order(["b", "a"])) == str(_adler(b'["b","a"]'))
     assert revision_of(["a"]) != revision_of(["b"])
+    assert digest_of(["b", "a"]) == "sha256:" + hashlib.sha256(b"b\na\n").hexdigest()  # with the gate FluxStorage
 
 
 def _adler(content: bytes) -> int:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestServer
 from prometheus_client import CollectorRegistry
 
 from fleetloop.runtime.log import LEVELS, bound_contextvars, configure, logger
-from fleetloop.runtime.probes import metrics_app, probe_app
+from fleetloop.runtime.probes import metrics_app, probe_app, serving
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/healthz/ping", "/readyz/ping"])
@@ -21,6 +21,14 @@ async def test_probes(path: str) -> None:
         session.get(server.make_url(path)) as answer,
     ):
         assert (answer.status, await answer.text()) == (200, "ok")
+
+
+@pytest.mark.parametrize(("longest", "status"), [(256 << 10, 200), (8190, 400)])
+async def test_long_heads_of_requests(longest: int, status: int, unused_tcp_port: int) -> None:
+    async with serving(probe_app(), ("127.0.0.1", unused_tcp_port), longest), aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{unused_tcp_port}/healthz"
+        async with session.get(url, headers={"X-Long": "x" * 200_000}) as answer:
+            assert answer.status == status
 
 
 @pytest.mark.parametrize(

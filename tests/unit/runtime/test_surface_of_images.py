@@ -57,6 +57,19 @@ def test_unknown_gates_and_flags_end_the_process(name: str) -> None:
             CONTROLLERS[name]([flag])
 
 
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_intervals_are_kept_to_the_second(name: str) -> None:
+    with pytest.raises(BadFlag, match="unknown flag: --interval-jitter-percentage"):
+        CONTROLLERS[name](["--interval-jitter-percentage=5"])
+    assert CONTROLLERS[name]([]).interval_jitter_percentage == 0
+
+
+def test_notification_controller_has_no_shards() -> None:
+    with pytest.raises(BadFlag, match="unknown flag: --watch-label-selector"):
+        CONTROLLERS["notification"](["--watch-label-selector=a=b"])
+    assert CONTROLLERS["image-reflector"](["--watch-label-selector=a=b"]).watch_label_selector == "a=b"
+
+
 @pytest.mark.parametrize(
     ("flags", "wanted"),
     [

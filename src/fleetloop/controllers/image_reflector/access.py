@@ -59,7 +59,7 @@ class ImageAccess:
     async def _by_cloud(self, source: ImageRepository, repository: oci.Repository, proxy: ProxyAccess | None) -> oci.Keychain:
         spec = source.spec
         try:
-            found = await self.clouds.login(spec.provider, source, spec.service_account_name, repository.host, proxy)
+            found = await self.clouds.login(source, spec, spec.service_account_name, repository.host, proxy)
         except GateDisabled as error:
             raise FeatureGateDisabled(str(error)) from error
         except IdentityError as error:

@@ -43,5 +43,11 @@ class NoMatch(Failure):
     reason = "Failure"
 
 
+class SelectionFailed(Failure):
+    """What reads ranges of versions did not answer: not the policy's fault, tried again."""
+
+    reason = "Failure"
+
+
 class DigestUnknown(Failure):
     reason = "Failed"

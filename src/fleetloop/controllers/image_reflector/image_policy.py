@@ -56,11 +56,12 @@ class ImagePolicyReconciler:
             if status.latest_ref is not None:
                 status.observed_previous_ref = status.latest_ref
             status.latest_ref = chosen
-        ready = status.condition("Ready")
         message = _message(status)
-        is_news = ready is None or ready.status != "True" or ready.message != message
         after = seconds_of(spec.interval) if spec.digest_reflection_policy == "Always" and spec.interval else None
-        return Done(after=after, reason="Succeeded", message=message, event=message if is_news else "", is_news=is_news)
+        if status.says("Ready", message):
+            report.event("Trace", "Succeeded", message)
+            return Done(after=after, reason="Succeeded", message=message)
+        return Done(after=after, reason="Succeeded", message=message, event=message, is_news=True)
 
     async def finalize(self, obj: ImagePolicy, report: Report) -> None:
         """It owns nothing."""

@@ -16,7 +16,7 @@ from fleetloop.api.image import ImageRepository, ImageRepositoryStatus, ScanResu
 from fleetloop.api.meta import Status
 from fleetloop.controllers.image_reflector.access import ImageAccess, repository_of
 from fleetloop.controllers.image_reflector.failures import ScanFailed
-from fleetloop.controllers.image_reflector.tags import TagStore, in_order, revision_of
+from fleetloop.controllers.image_reflector.tags import TagStore, in_order
 from fleetloop.runtime import settle as settling
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.outcome import Done, Failure, Outcome
@@ -31,6 +31,7 @@ class ImageRepositoryReconciler:
     session: aiohttp.ClientSession
     store: TagStore
     now: Callable[[], datetime.datetime]
+    revision_of: Callable[[Sequence[str]], str]
     owned_conditions: frozenset[str] = frozenset({"Ready", "Reconciling", "Stalled"})
 
     async def reconcile(self, obj: ImageRepository, draft: Status, report: Report) -> Outcome:
@@ -42,13 +43,14 @@ class ImageRepositoryReconciler:
         known = await asyncio.to_thread(self.store.read, canonical)
         reason, left = self._due(obj, canonical, known, interval)
         if not reason:
-            return Done(after=left, reason="Succeeded", message=_ready_message(status))
+            return _done(status, left, "no change in repository configuration since last scan", report)
         if not known and status.last_scan_result:
             settling.begin(status, f"scanning: {reason}", generation=obj.metadata.generation, now=self.now())
             await report.progress()  # those who wait for tags see a change
         tags = in_order(excluded(await self._scan(obj, repository), obj.spec.exclusion_list))
         await asyncio.to_thread(self.store.write, canonical, tags)
-        return self._record(obj, status, canonical, tags, interval)
+        self._record(obj, status, canonical, tags)
+        return _done(status, interval, "tags did not change", report)
 
     async def finalize(self, obj: ImageRepository, report: Report) -> None:
         """Tags are of the image, which others may follow too: they stay."""
@@ -87,20 +89,22 @@ class ImageRepositoryReconciler:
         except oci.OciError as error:
             raise ScanFailed(f"scan failed: {error}") from error
 
-    def _record(
-        self, obj: ImageRepository, status: ImageRepositoryStatus, canonical: str, tags: list[str], interval: float
-    ) -> Done:
-        before = _ready_message(status)
-        was_ready = status.is_true("Ready")
+    def _record(self, obj: ImageRepository, status: ImageRepositoryStatus, canonical: str, tags: list[str]) -> None:
         now = self.now().replace(microsecond=0)
         status.canonical_image_name = canonical
         status.observed_exclusion_list = obj.spec.exclusion_list
         status.last_scan_result = ScanResult(
-            tag_count=len(tags), latest_tags=tuple(tags[:SHOWN]), revision=revision_of(tags), scan_time=now
+            tag_count=len(tags), latest_tags=tuple(tags[:SHOWN]), revision=self.revision_of(tags), scan_time=now
         )
-        message = _ready_message(status)
-        is_news = not was_ready or message != before
-        return Done(after=interval, reason="Succeeded", message=message, event=message if is_news else "", is_news=is_news)
+
+
+def _done(status: ImageRepositoryStatus, after: float, quiet: str, report: Report) -> Done:
+    """`quiet`: what is told when nobody has to know."""
+    message = _ready_message(status)
+    if status.says("Ready", message):
+        report.event("Trace", "Succeeded", f"{quiet}, next scan in {duration_text(round(after))}")
+        return Done(after=after, reason="Succeeded", message=message)
+    return Done(after=after, reason="Succeeded", message=message, event=message, is_news=True)
 
 
 def excluded(tags: Sequence[str], patterns: Sequence[str]) -> list[str]:

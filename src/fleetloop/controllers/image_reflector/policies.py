@@ -1,5 +1,6 @@
 """Which tag a policy chooses. Pure, but for the ranges of versions, which an engine knows. Flux: 4.3 (HN18)."""
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -8,14 +9,15 @@ import re2  # type: ignore[import-untyped]
 from fleetloop.api.image import ImagePolicyChoice, TagFilter
 from fleetloop.controllers.image_reflector.failures import InvalidPolicy, NoMatch
 
-# (range, versions) -> those in range, highest first. Raises ValueError for a bad range.
+# (range, versions) -> those in range, highest first. Raises ValueError for a bad range, SelectionFailed when none can be made.
 SelectVersions = Callable[[str, Sequence[str]], Awaitable[Sequence[str]]]
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
-_NUMBER = re.compile(r"[+-]?(?:(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d+\.|inf|infinity|nan)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII)
+_HEXADECIMAL = re.compile(r"[+-]?0x(?:[\da-f]+\.?[\da-f]*|\.[\da-f]+)p[+-]?\d+", re.IGNORECASE | re.ASCII)
 
 
 async def choose(policy: ImagePolicyChoice, tags: Sequence[str], wanted: TagFilter | None, select: SelectVersions) -> str:
-    """The tag; `tags` in the order they are stored. Raises InvalidPolicy, NoMatch."""
+    """The tag; `tags` in the order they are stored. Raises InvalidPolicy, NoMatch, SelectionFailed."""
     candidates = filtered(tags, wanted) if wanted and wanted.pattern else {tag: tag for tag in tags}
     if not candidates:
         raise NoMatch("no image tags match the given filter" if tags else "no tags to choose from")
@@ -75,7 +77,14 @@ def _end(ordered: Sequence[str], order: str) -> str:
 
 
 def _number(text: str) -> float:
-    """HN18: one that is no number fails the whole policy."""
-    if not _NUMBER.fullmatch(text):
-        raise NoMatch(f"failed to parse invalid numeric value '{text}'")
-    return float(text)
+    """HN18: one that is no number, as Go's ParseFloat has them, or too large for one, fails the whole policy."""
+    wrong = f"failed to parse invalid numeric value '{text}'"
+    try:
+        value = float.fromhex(text) if _HEXADECIMAL.fullmatch(text) else float(text) if _NUMBER.fullmatch(text) else None
+    except OverflowError:
+        raise NoMatch(f"{wrong}: out of range") from None
+    if value is None:
+        raise NoMatch(wrong)
+    if math.isinf(value) and "i" not in text.lower():
+        raise NoMatch(f"{wrong}: out of range")
+    return value

@@ -7,7 +7,8 @@ from pathlib import Path
 from fleetloop.api import names
 from fleetloop.runtime.settings import CommonSettings, Flags, common_settings, needing_gate
 
-GATES = {"CacheSecretsAndConfigMaps": False, "FluxStorage": False, names.WORKLOAD_IDENTITY_GATE: False}
+FLUX_STORAGE = "FluxStorage"
+GATES = {"CacheSecretsAndConfigMaps": False, FLUX_STORAGE: False, names.WORKLOAD_IDENTITY_GATE: False}
 
 
 @dataclass(frozen=True, slots=True)

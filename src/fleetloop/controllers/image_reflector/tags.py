@@ -46,3 +46,8 @@ def in_order(tags: Iterable[str]) -> list[str]:
 def revision_of(tags: Sequence[str]) -> str:
     """HN17: what wakes the policies: adler32 of the JSON array, in decimal."""
     return str(zlib.adler32(orjson.dumps(list(tags))))
+
+
+def digest_of(tags: Sequence[str]) -> str:
+    """As `revision_of`, with the gate FluxStorage: of the lines of a file with them."""
+    return "sha256:" + hashlib.sha256("".join(f"{tag}\n" for tag in tags).encode()).hexdigest()

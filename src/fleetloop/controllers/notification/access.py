@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fleetloop.api import yaml
 from fleetloop.api.notification import Provider
 from fleetloop.auth import InvalidSecret, ProxyAccess, proxy_access
-from fleetloop.auth.tls import tls_context
+from fleetloop.auth.tls import own_tls_context
 from fleetloop.controllers.notification.delivery_errors import DeliveryFailed, TryAgain
 from fleetloop.controllers.notification.identity_tokens import IdentityTokens
 from fleetloop.controllers.notification.matching import CHANGE_REQUESTS, COMMIT_STATUSES
@@ -66,7 +66,8 @@ class AccessReader:
             )
         token, username, password = _login(data)
         proxy = await self._proxy(provider, data)
-        identity = await self.identities.of(provider, data, token, address, proxy)
+        tls = await self._tls(provider, data)
+        identity = await self.identities.of(provider, data, token, address, (proxy, tls is not None))
         return Access(
             address,
             identity or token,
@@ -74,7 +75,7 @@ class AccessReader:
             password,
             _headers(data),
             proxy,
-            await self._tls(provider, data),
+            tls,
             bool(identity),
             data,
         )
@@ -109,7 +110,7 @@ class AccessReader:
             )
         if pem not in self._contexts:
             try:
-                context = await asyncio.to_thread(tls_context, *pem)
+                context = await asyncio.to_thread(own_tls_context, *pem)
             except InvalidSecret as error:
                 raise DeliveryFailed(f"invalid TLS secret of provider '{provider.namespace}/{provider.name}': {error}") from None
             if len(self._contexts) >= 100:

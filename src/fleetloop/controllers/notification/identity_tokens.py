@@ -46,9 +46,14 @@ class IdentityTokens:
     per_object: bool
     default_account: str
 
-    async def of(self, provider: Provider, data: Mapping[str, bytes], token: str, address: str, proxy: ProxyAccess | None) -> str:
-        """Empty when the type has none of these. Raises DeliveryFailed, TryAgain."""
-        type = provider.spec.type
+    async def of(
+        self, provider: Provider, data: Mapping[str, bytes], token: str, address: str, route: tuple[ProxyAccess | None, bool]
+    ) -> str:
+        """Empty when the type has none of these. `route`: the proxy, and whether the Provider brings authorities of its own.
+
+        Raises DeliveryFailed, TryAgain.
+        """
+        type, proxy = provider.spec.type, route[0]
         try:
             if type in _GITHUB and not token and has_github_app(data):
                 app = github_app(data)
@@ -56,10 +61,10 @@ class IdentityTokens:
             if type == "googlepubsub" and token:
                 return await self._kept(provider, (type, token), lambda: _google_token(token))
             if type == "googlepubsub":
-                identity = await self._identity(provider)
+                identity = await self._identity(provider, route)
                 return await self._kept(provider, (type, *identity.cache_key), lambda: gcp_token(identity, proxy=proxy))
             if type in _AZURE and not token and "SharedAccessKey" not in address:
-                identity, scope = await self._identity(provider), _AZURE[type]
+                identity, scope = await self._identity(provider, route), _AZURE[type]
                 return await self._kept(provider, (type, *identity.cache_key), lambda: azure_token(identity, scope, proxy))
         except InvalidSecret as error:
             raise DeliveryFailed(f"secret of provider '{provider.namespace}/{provider.name}': {error}") from None
@@ -72,9 +77,14 @@ class IdentityTokens:
         token: Token = await self.cache.get(key, fetch, subject)
         return token.value
 
-    async def _identity(self, provider: Provider) -> WorkloadIdentity:
-        """Raises DeliveryFailed."""
+    async def _identity(self, provider: Provider, route: tuple[ProxyAccess | None, bool]) -> WorkloadIdentity:
+        """The controller's own goes nowhere that a tenant could listen. Raises DeliveryFailed."""
         name = provider.spec.service_account_name or self.default_account
+        if not name and all(route):
+            raise DeliveryFailed(
+                "the controller's own identity is not sent through spec.proxySecretRef with the authorities of"
+                " spec.certSecretRef, unset one or set spec.serviceAccountName"
+            )
         if not name:
             return OWN_IDENTITY
         if not self.per_object:

@@ -57,11 +57,14 @@ class ReceiverReconciler:
             status.webhook_path = ""
             report.event("Warning", "Failed", str(failure))
             raise
-        status.webhook_path = webhook_path(token, obj.name, obj.namespace)
+        path = webhook_path(token, obj.name, obj.namespace)
+        told = (status.webhook_path, status.observed_generation, status.is_true("Ready"))
+        is_news = told != (path, obj.metadata.generation, True)
+        status.webhook_path = path
         after = seconds_of(obj.spec.interval)
         message = f"Receiver initialized for path: {status.webhook_path}"
         event = f"Reconciliation finished, next run in {duration_text(after)}"
-        return Done(after=after, reason="Succeeded", message=message, event=event)
+        return Done(after=after, reason="Succeeded", message=message, event=event, is_news=is_news)
 
     async def finalize(self, obj: Receiver, report: Report) -> None:
         """It owns nothing."""

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from fleetloop.api.notification import Receiver
+from fleetloop.controllers.notification.cdevents import check_cdevent
 from fleetloop.controllers.notification.oidc import Oidc
 from fleetloop.controllers.notification.receiver import OIDC
 from fleetloop.controllers.notification.verification_errors import Unverified
@@ -21,7 +22,6 @@ from fleetloop.controllers.notification.verification_errors import Unverified
 _HASHES = {"sha1": hashlib.sha1, "sha256": hashlib.sha256, "sha512": hashlib.sha512}
 _EVENT_HEADERS = {"github": "X-GitHub-Event", "bitbucket": "X-Event-Key", "gitlab": "X-Gitlab-Event", "cdevents": "Ce-Type"}
 _NO_CLAIMS: Mapping[str, Any] = {}
-_CONTEXT = ("version", "id", "source", "type", "timestamp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ async def verify(call: Call, receiver: Receiver, secret: Mapping[str, bytes], oi
         case "dockerhub" | "quay" | "acr":
             _json_object(body)
         case "cdevents":
-            _check_cdevent(body)
+            check_cdevent(_json_object(body))
     _check_event(call, receiver)
     return Verified(body, claims)
 
@@ -135,17 +135,3 @@ def _json_object(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Unverified("the body is no JSON object")
     return found
-
-
-def _check_cdevent(body: bytes) -> None:
-    """What all types of CDEvents v0.4 have in common."""
-    found = _json_object(body)
-    context, subject = found.get("context"), found.get("subject")
-    if not isinstance(context, dict) or not isinstance(subject, dict):
-        raise Unverified("the body is no CDEvent: context or subject is missing")
-    if not all(isinstance(context.get(key), str) and context[key] for key in _CONTEXT):
-        raise Unverified(f"the body is no CDEvent: context must have {', '.join(_CONTEXT)}")
-    if not context["version"].startswith("0.4.") or not context["type"].startswith("dev.cdevents."):
-        raise Unverified("the body is no CDEvent of version 0.4")
-    if not isinstance(subject.get("id"), str) or not subject["id"] or not isinstance(subject.get("content"), dict):
-        raise Unverified("the body is no CDEvent: subject must have id and content")

@@ -19,12 +19,12 @@ from fleetloop.controllers.notification.cel import Cel
 from fleetloop.controllers.notification.deduplication import Recent
 from fleetloop.controllers.notification.dispatcher import Dispatcher
 from fleetloop.controllers.notification.event_server import Intake, event_app
+from fleetloop.controllers.notification.finalizers import Finalizers
 from fleetloop.controllers.notification.http import Http
 from fleetloop.controllers.notification.http_metrics import measured
 from fleetloop.controllers.notification.identity_tokens import IdentityTokens
 from fleetloop.controllers.notification.journal import Journal, Kept
 from fleetloop.controllers.notification.lanes import Lanes
-from fleetloop.controllers.notification.legacy_finalizers import LegacyFinalizers
 from fleetloop.controllers.notification.oidc import Oidc
 from fleetloop.controllers.notification.providers.registry import providers as providers_of
 from fleetloop.controllers.notification.receiver import ReceiverReconciler
@@ -46,6 +46,7 @@ from fleetloop.task_group import TaskGroup
 
 _T = TypeVar("_T", Alert, Provider, Receiver)
 _FOLDER_PAUSE = 1.0  # seconds
+_LONGEST_LINE = 256 << 10  # bytes, of a request's head
 
 
 async def run(tools: Tools, settings: NotificationSettings) -> None:
@@ -54,7 +55,7 @@ async def run(tools: Tools, settings: NotificationSettings) -> None:
     await _open(journal)
     try:
         async with Engines() as engines, Http.open(tools.place.service_map) as http, TaskGroup() as group:
-            cel, finalizers = Cel(engines), LegacyFinalizers(tools.kube)
+            cel, finalizers = Cel(engines), Finalizers(tools.kube, tools.recorder)
             group.create_task(_serve_events(tools, settings, cel, http, journal, finalizers))
             group.create_task(_serve_webhooks(tools, settings, cel, http))
             group.create_task(_lead(tools, settings, cel, finalizers))
@@ -76,7 +77,7 @@ async def _open(journal: Journal) -> None:
             await asyncio.sleep(_FOLDER_PAUSE)  # a lock gives no event
 
 
-async def _lead(tools: Tools, settings: NotificationSettings, cel: Cel, finalizers: LegacyFinalizers) -> None:
+async def _lead(tools: Tools, settings: NotificationSettings, cel: Cel, finalizers: Finalizers) -> None:
     """What writes objects."""
     kind, loop = kind_named("Receiver"), loop_settings(tools, NOTIFICATION_CONTROLLER)
     reconciler = ReceiverReconciler(tools.kube, cel)
@@ -101,7 +102,7 @@ async def _lead(tools: Tools, settings: NotificationSettings, cel: Cel, finalize
 
 
 async def _serve_events(
-    tools: Tools, settings: NotificationSettings, cel: Cel, http: Http, journal: Journal, finalizers: LegacyFinalizers
+    tools: Tools, settings: NotificationSettings, cel: Cel, http: Http, journal: Journal, finalizers: Finalizers
 ) -> None:
     alerts = _Watched(tools, Alert, finalizers.changed)
     providers = _Watched(tools, Provider, finalizers.changed)
@@ -130,7 +131,7 @@ async def _serve_events(
         )
         group.create_task(alerts.cache.run())
         group.create_task(providers.cache.run())
-        async with serving(event_app(intake, metrics), tools.place.address(settings.events_addr)):
+        async with serving(event_app(intake, metrics), tools.place.address(settings.events_addr), _LONGEST_LINE):
             await alerts.cache.synced.wait()
             await providers.cache.synced.wait()
             while True:
@@ -149,7 +150,7 @@ async def _serve_webhooks(tools: Tools, settings: NotificationSettings, cel: Cel
     webhooks = Webhooks(tools.kube, receivers.cache.synced, paths.find, Oidc(http, cel), targets, Slots())
     whole = settings.export_http_path_metrics
     metrics = measured(tools.metrics.registry, "gotk_receiver", "/hook/", whole_path=whole)
-    async with serving(webhook_app(webhooks, metrics), tools.place.address(settings.receiver_addr)):
+    async with serving(webhook_app(webhooks, metrics), tools.place.address(settings.receiver_addr), _LONGEST_LINE):
         await receivers.cache.run()
 
 

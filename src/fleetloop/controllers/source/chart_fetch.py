@@ -178,7 +178,7 @@ class ChartFetch:
             message = f"invalid chart reference: '{name}' is no chart name"
             raise FetchRefused(reasons.INVALID_CHART_REFERENCE, message)
         try:
-            repository = oci.Repository.parse(f"{source.spec.url.rstrip('/')}/{name}")
+            repository = oci.Repository.at_host(f"{source.spec.url.rstrip('/')}/{name}")
             tag = version.replace("+", "_") if _FULL_VERSION.fullmatch(version) else ""
             registry = await self._registry(owner, source, repository)
             reference = repository.tagged(tag or await self._newest_tag(registry, repository, version))

@@ -8,12 +8,11 @@ import asyncio
 import functools
 import ssl
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urlsplit
 
 from fleetloop import oci
 from fleetloop.access.identities import GateDisabled
-from fleetloop.access.registry_logins import RegistryLogins
+from fleetloop.access.registry_logins import RegistryLogins, RegistrySpec
 from fleetloop.access.secrets import SecretUnavailable, read_secret
 from fleetloop.api import reasons
 from fleetloop.api.meta import LocalObjectReference, Object
@@ -28,19 +27,6 @@ from fleetloop.kube.errors import ApiError, ServerFailed
 from fleetloop.kube.objects import ObjectRef
 
 _CREDENTIAL = "failed to get credential"
-
-
-class RegistrySpec(Protocol):
-    """The fields that OCIRepository, HelmRepository and ImageRepository have in common."""
-
-    @property
-    def secret_ref(self) -> LocalObjectReference | None: ...
-    @property
-    def cert_secret_ref(self) -> LocalObjectReference | None: ...
-    @property
-    def insecure(self) -> bool: ...
-    @property
-    def provider(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +49,7 @@ class OciAccess:
         proxy = await self._proxy(namespace, proxy_secret) if proxy_secret else None
         keychain = await self._keychain(namespace, spec, service_account)
         if not keychain and spec.provider != "generic":
-            keychain = await self._by_cloud(owner, spec.provider, service_account, repository, proxy)
+            keychain = await self._by_cloud(owner, spec, service_account, repository, proxy)
         return oci.Access(
             keychain, await self._tls(namespace, spec, repository), spec.insecure, proxy_url(proxy) if proxy else ""
         )
@@ -92,10 +78,10 @@ class OciAccess:
             raise _unauthenticated(f"{_CREDENTIAL}: {error}") from error
 
     async def _by_cloud(
-        self, owner: Object, provider: str, service_account: str, repository: oci.Repository, proxy: ProxyAccess | None
+        self, owner: Object, spec: RegistrySpec, service_account: str, repository: oci.Repository, proxy: ProxyAccess | None
     ) -> oci.Keychain:
         try:
-            found = await self.clouds.login(provider, owner, service_account, repository.host, proxy)
+            found = await self.clouds.login(owner, spec, service_account, repository.host, proxy)
         except GateDisabled as error:
             raise Refused(reasons.FEATURE_GATE_DISABLED, str(error)) from error
         except IdentityError as error:

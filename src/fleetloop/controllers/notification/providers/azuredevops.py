@@ -1,6 +1,7 @@
 """Azure DevOps: commit statuses."""
 
 import base64
+import re
 from urllib.parse import quote
 
 from fleetloop.controllers.notification.delivery_errors import DeliveryFailed
@@ -10,6 +11,7 @@ from fleetloop.controllers.notification.payload import go_json
 from fleetloop.controllers.notification.providers.commits import repository_of, verdict_of
 
 _VERSION = "api-version=7.1"
+_SERVICE = re.compile(r"https://(?:dev\.azure\.com|[a-z0-9-]+\.visualstudio\.com)")
 
 
 async def send_status(note: Note, http: Http) -> None:
@@ -21,6 +23,8 @@ async def send_status(note: Note, http: Http) -> None:
     parts = repository.path.split("/")
     if len(parts) != 4 or parts[2] != "_git":
         raise DeliveryFailed("the address must be of the form https://dev.azure.com/<org>/<project>/_git/<repository>")
+    if note.access.is_identity and not _SERVICE.fullmatch(repository.server):
+        raise DeliveryFailed("address: a token of Azure is for https://dev.azure.com and https://*.visualstudio.com alone")
     org, project, _, name = (quote(part) for part in parts)
     url = f"{repository.server}/{org}/{project}/_apis/git/repositories/{name}/commits/{verdict.sha}/statuses"
     summary = note.event.metadata.get("summary", "")

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
 from urllib.parse import quote, urlsplit
@@ -20,6 +21,9 @@ _SUFFIXES = {
     "login.chinacloudapi.cn": "servicebus.chinacloudapi.cn",
     "login.microsoftonline.us": "servicebus.usgovcloudapi.net",
 }
+_NAMESPACE = re.compile(
+    rf"[a-z0-9-]+(?:\.(?:{'|'.join(map(re.escape, (PUBLIC_SUFFIX, *_SUFFIXES.values())))}))?", re.IGNORECASE | re.ASCII
+)
 
 
 def suffix_of(authority: str) -> str:
@@ -37,6 +41,8 @@ def eventhub_at(base_of: Callable[[str], str], now: Callable[[], float] = time.t
             host, hub, login = _signed(address, now())
         else:
             host, hub, login = channel_of(note), address, f"Bearer {token_of(note)}"
+            if note.access.is_identity and not _NAMESPACE.fullmatch(host):
+                raise DeliveryFailed(f"spec.channel: a token of Azure is for namespaces of Event Hubs, '{host}' is none")
         headers = {**_TYPE, "Authorization": login}
         await http.send(note.access, "POST", f"{base_of(host)}/{quote(hub, safe='/')}/messages", headers, event_json(note.event))
 
