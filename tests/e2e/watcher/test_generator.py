@@ -99,6 +99,7 @@ async def world(cluster: Cluster, namespace: str, tmp_path: Path, request: pytes
         folder = tmp_path / "controller"
         store = folder / "store"
         store.mkdir(parents=True)
+        (store / ".new-left").write_text("by a controller that was killed")
         flags = (f"--storage-path={store}", "--requeue-dependency=1s", *getattr(request, "param", ()))
         controller = Controller("source-watcher", cluster.kubeconfig, folder, flags)
         await controller.start()

@@ -108,6 +108,13 @@ def test_globs_take_no_time() -> None:
     assert Glob("a/**/b", deep=True).matches("a/b")
     assert not Glob("a/**/b").matches("a/x/y/b")
     assert Glob("[a-c]?.y").matches("bz.y")
+    assert all(Glob("docs/{*.md,x,{y,z}}", deep=True).matches(f"docs/{name}") for name in ("a.md", "x", "z"))
+    assert Glob("{a},b", deep=True).matches("a,b")
+    assert Glob("{a,b}").matches("{a,b}")
+    assert Glob(r"a\*").matches("a*")
+    assert not Glob(r"a\*").matches("ab")
+    with pytest.raises(ValueError, match="syntax error in pattern"):
+        Glob("{a", deep=True)
     assert not Glob("*" * 500 + "b").matches("a" * 5000)
 
 

@@ -10,7 +10,7 @@ def has_glob(path: str) -> bool:
 
 
 class Glob:
-    """Without `deep`, `**` is `*`: no pattern reaches into a folder then."""
+    """With `deep`, `**` reaches into folders and `{a,b}` is either; without, `**` is `*`. After `\\` a sign is itself."""
 
     def __init__(self, pattern: str, *, deep: bool = False) -> None:
         """Raises ValueError for a malformed pattern."""
@@ -26,7 +26,7 @@ class Glob:
 
 
 def _translated(pattern: str, *, deep: bool) -> str:
-    pieces, rest = [], pattern
+    pieces, rest, braces = [], pattern, 0
     while rest:
         if deep and rest.startswith("**/"):
             pieces.append("(?:[^/]+/)*")
@@ -39,6 +39,13 @@ def _translated(pattern: str, *, deep: bool) -> str:
             body = rest[1:end].replace("\\", "\\\\")
             pieces.append(f"[^/{body[1:]}]" if body[0] in "^!" else f"[{body}]")
             rest = rest[end + 1 :]
+        elif deep and (rest[0] in "{}" or (rest[0] == "," and braces)):
+            braces += {"{": 1, "}": -1}.get(rest[0], 0)
+            pieces.append({"{": "(?:", "}": ")", ",": "|"}[rest[0]])
+            rest = rest[1:]
+        elif rest[0] == "\\" and rest[1:]:
+            pieces.append(re2.escape(rest[1]))
+            rest = rest[2:]
         else:
             pieces.append({"*": "[^/]*", "?": "[^/]"}.get(rest[0]) or re2.escape(rest[0]))
             rest = rest[1:]

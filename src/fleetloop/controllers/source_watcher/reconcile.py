@@ -35,6 +35,7 @@ from fleetloop.runtime import settle as settling
 from fleetloop.runtime.controller import Report
 from fleetloop.runtime.log import logger
 from fleetloop.runtime.outcome import Done, Failure, Outcome
+from fleetloop.storage.digest import UnsupportedDigest
 from fleetloop.storage.ignore import default_rules
 from fleetloop.storage.reader import (
     ArtifactCorrupt,
@@ -179,7 +180,7 @@ class _Pass:
             path = f"{_folder(one.namespace, one.name)}/{one.filename}"
             try:
                 await asyncio.to_thread(self._tools.store.verify, path, one.digest)
-            except (NotStored, DigestMismatch):
+            except (NotStored, DigestMismatch, UnsupportedDigest):
                 return False
             live = await self._tools.kube.find(ObjectRef(*EXTERNAL, one.namespace, one.name))
             artifact = ((live or {}).get("status") or {}).get("artifact") or {}
@@ -190,7 +191,14 @@ class _Pass:
     async def _open(self, opened: AsyncExitStack, artifact: Artifact) -> Path:
         try:
             return await opened.enter_async_context(self._tools.reader.open(artifact.url, artifact.digest))
-        except (ArtifactMissing, ArtifactUnreachable, ArtifactCorrupt, ArtifactTooLarge, UnsafeArchive) as error:
+        except (
+            ArtifactMissing,
+            ArtifactUnreachable,
+            ArtifactCorrupt,
+            ArtifactTooLarge,
+            UnsafeArchive,
+            UnsupportedDigest,
+        ) as error:
             raise SourceFetchFailed(f"fetch sources failed: {error}", after=self._tools.requeue) from error
 
     async def _make(

@@ -1,5 +1,6 @@
 """Binds source-watcher: a source with another artifact wakes the generators that use it. Runs until cancelled."""
 
+import asyncio
 import dataclasses
 import tempfile
 from collections.abc import Callable
@@ -29,6 +30,7 @@ FINALIZER = "source.extensions.fluxcd.io/finalizer"
 async def run(tools: Tools, settings: WatcherSettings) -> None:
     """The whole controller. Only a leader runs this: artifacts are served by whoever writes them."""
     store = ArtifactStore(settings.storage_path, settings.digest_algorithm)
+    await asyncio.to_thread(store.free, utc_now().timestamp())
     host, port = settings.serve_at
     with tempfile.TemporaryDirectory(prefix="artifacts-") as folder:
         async with artifact_server(store.root, host, port), TaskGroup() as group:
