@@ -30,10 +30,23 @@ def is_dns_label(text: str) -> bool:
     return _DNS_LABEL.fullmatch(text) is not None
 
 
+def _dns_label(namespace: str) -> str:
+    """Raises UsageError."""
+    if not is_dns_label(namespace):
+        raise UsageError(f"namespace must be a valid DNS label: {quoted(namespace)}")
+    return namespace
+
+
 def default_namespace(environment: Mapping[str, str]) -> str:
     """What `-n` is when it is not given."""
     configured = environment.get("FLUX_SYSTEM_NAMESPACE", "")
     return configured if is_dns_label(configured) else DEFAULT_NAMESPACE
+
+
+def warn_of_environment(environment: Mapping[str, str], say: Say) -> None:
+    configured = environment.get("FLUX_SYSTEM_NAMESPACE", "")
+    if configured and not is_dns_label(configured):
+        say.warning(f" ignoring invalid FLUX_SYSTEM_NAMESPACE: {quoted(configured)}")
 
 
 @dataclass(frozen=True)
@@ -104,16 +117,12 @@ class Context:
         follows = self.options.ns_follows_kube_context or self.environment.get("FLUX_NS_FOLLOWS_KUBE_CONTEXT", "") != ""
         if namespace is None and follows:
             namespace = self.connection.namespace or None
-        if namespace is None:
-            return default_namespace(self.environment)
-        if not is_dns_label(namespace):
-            raise UsageError(f"namespace must be a valid DNS label: {quoted(namespace)}")
-        return namespace
+        return default_namespace(self.environment) if namespace is None else _dns_label(namespace)
 
-    def warn_of_environment(self) -> None:
-        configured = self.environment.get("FLUX_SYSTEM_NAMESPACE", "")
-        if configured and not is_dns_label(configured):
-            self.say.warning(f" ignoring invalid FLUX_SYSTEM_NAMESPACE: {quoted(configured)}")
+    def check_namespace(self) -> None:
+        """An explicit `-n` is looked at before all else. Raises UsageError."""
+        if self.checks_namespace and self.options.namespace is not None:
+            _dns_label(self.options.namespace)
 
     def remaining(self) -> float:
         """Seconds left of `--timeout`, which bounds the whole verb. Raises DeadlineExceeded."""

@@ -26,7 +26,7 @@ def exit_code_of(argv: Sequence[str]) -> int:
             reconfigure(encoding="utf-8", errors="surrogateescape")
     say = Say(sys.stderr)
     try:
-        _run(program, list(argv[1:]))
+        _run(program, list(argv[1:]), say)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -52,7 +52,12 @@ def program_name(path: str) -> str:
     return "fleetloop" if name in {"main.py", "__main__.py", "-m", "-c", ""} else name
 
 
-def _run(program: str, words: list[str]) -> None:
+def _run(program: str, words: list[str], say: Say) -> None:
+    complete = os.environ.get(complete_variable(program))
+    if "FLUX_SYSTEM_NAMESPACE" in os.environ and not complete:
+        from fleetloop.cli.context import warn_of_environment
+
+        warn_of_environment(os.environ, say)
     if words in (["--version"], ["-v"]):  # asked by scripts again and again, so before anything else is imported
         print(f"{program} version {__version__}")
         return
@@ -67,7 +72,7 @@ def _run(program: str, words: list[str]) -> None:
     from fleetloop.cli.verbs import VERBS
 
     root = Program(program, VERBS, __version__)
-    if complete := os.environ.get(complete_variable(program)):
+    if complete:
         from fleetloop.cli.completion import answer
 
         answer(root, program, complete)

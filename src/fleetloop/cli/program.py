@@ -42,7 +42,7 @@ class VerbCommand(Level, click.Command):
     def invoke(self, ctx: click.Context) -> None:
         line: CommandLine = ctx.obj
         cx = context_of(line, checks_namespace=self._cls.checks_namespace)
-        cx.warn_of_environment()
+        cx.check_namespace()
         verb = build(self._cls, line.values, ctx.args, self.chosen)
         verb.check()
         if inspect.iscoroutinefunction(verb.run):

@@ -46,9 +46,12 @@ def test_create_does_not_check_the_namespace() -> None:
     assert "namespace: Bad_NS" in done.output and done.code == 0
 
 
-def test_other_verbs_check_the_namespace() -> None:
-    """⚠ CLI4."""
-    assert cli("get", "ks", "-n", "Bad_NS").errors == '✗ namespace must be a valid DNS label: "Bad_NS"\n'
+@pytest.mark.parametrize(
+    "words", [["get", "ks"], ["reconcile", "ks"], ["envsubst"], ["get", "all", "--watch"], ["pull", "artifact"]]
+)
+def test_other_verbs_check_the_namespace_first(words: list[str]) -> None:
+    """⚠ CLI4: also those that need none, and before anything else that is wrong."""
+    assert cli(*words, "-n", "Bad_NS").errors == '✗ namespace must be a valid DNS label: "Bad_NS"\n'
 
 
 def test_namespace_of_the_environment_is_the_default() -> None:
@@ -60,6 +63,12 @@ def test_namespace_of_the_environment_is_the_default() -> None:
     bad = cli(*words, FLUX_SYSTEM_NAMESPACE="Te_am")
     assert bad.errors == '⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: "Te_am"\n'
     assert "namespace: flux-system" in bad.output
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["get", "--help"], ["completion", "bash"]])
+def test_an_invalid_namespace_of_the_environment_is_told_at_every_start(words: list[str]) -> None:
+    told = '⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: "Te_am"\n'
+    assert cli(*words, FLUX_SYSTEM_NAMESPACE="Te_am").errors == told
 
 
 def test_flags_of_a_group_stand_before_and_after_the_word() -> None:
