@@ -50,6 +50,18 @@ class Printed:
         (("source", "helm", "ab", "--url=https:///x"), "url host is required"),
         (("source", "chart", "ab"), "chart source is required"),
         (("source", "chart", "ab", CHART), "chart name or path is required"),
+        (
+            ("ks", "ab", "--source=a", "--health-check=foo"),
+            "invalid health check 'foo' must be in the format 'kind/name.namespace' [foo]",
+        ),
+        (
+            ("ks", "ab", "--source=a", "--health-check=a/b/c"),
+            "invalid health check 'a/b/c' must be in the format 'kind/name.namespace' [a b c]",
+        ),
+        (
+            ("ks", "ab", "--source=a", "--health-check=deployment/a.b"),
+            "invalid health check kind 'deployment' can be HelmRelease, Deployment, DaemonSet or StatefulSet",
+        ),
         (("hr", "ab"), "chart or chart-ref is required"),
         (("hr", "ab", "--chart=a", "--chart-ref=HelmChart/a"), "cannot use --chart in combination with --chart-ref"),
         (
@@ -242,3 +254,12 @@ def test_secret_notation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert Printed(capsys, *words, ca).errors.startswith("✗ invalid trust policy: ")
     policy.write_text("{")
     assert Printed(capsys, *words, ca).errors.startswith(f"✗ failed to unmarshal trust policy {policy}: ")
+
+
+def test_a_charts_source_may_have_dots_in_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is in the chart's namespace; that of a HelmRelease may be in another, behind the last dot."""
+    source = "--source=HelmRepository/charts.v2"
+    chart = Printed(capsys, "source", "chart", "ab", source, "--chart=app", "--export").spec
+    assert chart["sourceRef"] == {"kind": "HelmRepository", "name": "charts.v2"}
+    release = Printed(capsys, "hr", "ab", source, "--chart=app", "--export").spec
+    assert release["chart"]["spec"]["sourceRef"] == {"kind": "HelmRepository", "name": "charts", "namespace": "v2"}
