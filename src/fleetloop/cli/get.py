@@ -63,6 +63,9 @@ class Get(Command):
         objects = self._list(cx, kind)
         if not objects:
             raise CliError(self._nothing_found(cx, kind))
+        return self._selected(kind, objects)
+
+    def _selected(self, kind: Kind, objects: Sequence[Manifest]) -> list[Manifest]:
         return [obj for obj in objects if matches(kind, obj, self.status_selector)]
 
     def _list(self, cx: Context, kind: Kind) -> list[Manifest]:
@@ -91,11 +94,14 @@ class Get(Command):
         return table(titles if with_header and not self.no_header else [], rows)
 
     def _print_all(self, cx: Context) -> None:
-        """A table for each kind that has objects; a kind that fails is told and passed over."""
+        """⚠ CLI6: a table for each kind that has objects, if only its header; a kind that fails is told and passed over."""
         found: list[Manifest] = []
         for kind in self.kinds:
             try:
-                objects = self._objects(cx, kind) if self.name or self._list(cx, kind) else []
+                listed = self._list(cx, kind)
+                if not listed and self.name:
+                    raise CliError(self._nothing_found(cx, kind))
+                objects = self._selected(kind, listed)
             except KindUnknown:
                 continue
             except (ApiError, CliError) as error:
@@ -104,7 +110,7 @@ class Get(Command):
                 cx.say.failure(str(error))
                 continue
             found += objects
-            if objects and not self.output:
+            if listed and not self.output:
                 cx.write(self._table(kind, objects, f"{kind.singular}/") + "\n")
         if self.output:
             cx.write(formatted(list_of(found), self.output))

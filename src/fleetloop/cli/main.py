@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import PurePath
 
 from fleetloop import __version__
-from fleetloop.cli.errors import CliError, Differs
+from fleetloop.cli.errors import CliError, Differs, text_of
 from fleetloop.cli.say import Say
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -41,7 +41,7 @@ def exit_code_of(argv: Sequence[str]) -> int:
         if not all(map(_is_expected, leaves)):
             raise
         for leaf in leaves:
-            (say.warning if isinstance(leaf, Differs) else say.failure)(str(leaf))
+            (say.warning if isinstance(leaf, Differs) else say.failure)(text_of(leaf))
         return max(getattr(leaf, "code", 1) if isinstance(leaf, CliError) else 1 for leaf in leaves)
     return 0
 

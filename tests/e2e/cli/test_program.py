@@ -97,10 +97,29 @@ def test_a_missing_kubeconfig_file() -> None:
     assert cli("get", "ks", "--kubeconfig=/no/such").errors == "✗ stat /no/such: no such file or directory\n"
 
 
-def test_an_unreachable_cluster_is_one_line(tmp_path: Path) -> None:
-    done = cli("get", "ks", "--server=http://127.0.0.1:1")
-    assert done.code == 1
-    assert done.errors.startswith("✗ ") and done.errors.count("\n") == 1 and "127.0.0.1:1" in done.errors
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["get", "ks"], 1),
+        (["get", "all"], 1),
+        (["stats"], 1),
+        (["events"], 1),
+        (["logs"], 1),
+        (["diff", "ks", "a", "--path=/"], 2),
+    ],
+)
+def test_an_unreachable_cluster_is_one_line(words: list[str], code: int) -> None:
+    """The same for every verb, whichever request it would have begun with."""
+    for server in ("http://127.0.0.1:1", "https://localhost:1"):
+        told = f'✗ failed to get server groups: Get "{server}/api": dial tcp {server.partition("//")[2]}: '
+        done = cli(*words, f"--server={server}")
+        assert (done.output, done.errors, done.code) == ("", f"{told}connect: connection refused\n", code)
+
+
+@pytest.mark.parametrize("words", [["get", "ks"], ["logs"]])
+def test_a_cluster_whose_name_is_unknown(words: list[str]) -> None:
+    told = '✗ failed to get server groups: Get "https://nowhere.invalid/api": dial tcp: lookup nowhere.invalid: no such host\n'
+    assert cli(*words, "--server=https://nowhere.invalid") == Finished("", told, 1)
 
 
 def test_through_a_link_named_flux_messages_say_flux(tmp_path: Path) -> None:
