@@ -25,6 +25,8 @@ class BuildKustomization(Command):
       fleetloop build kustomization apps --path=./apps --dry-run --kustomization-file=./clusters/prod/apps.yaml
     """
 
+    names_kind = "Kustomization"
+
     name: str = argument()
     flags: BuildFlags = options(BuildFlags)
     dry_run: bool = flag("--dry-run", help="ask no cluster; needs --kustomization-file")

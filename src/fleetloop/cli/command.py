@@ -27,6 +27,9 @@ class Command:
     is_bounded: ClassVar[bool] = True
     """False for what goes on until it is interrupted; `--timeout` then bounds its steps, not the whole."""
 
+    names_kind: ClassVar[str] = ""
+    """The kind whose objects the argument names, for completion, where no field of the verb tells."""
+
     def check(self) -> None:
         """Raises UsageError for arguments that cannot work, before any connection is made."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fleetloop.cli.command import flag
 from fleetloop.cli.errors import CliError, DeadlineExceeded, UsageError
+from fleetloop.cli.files import stat_problem
 from fleetloop.cli.goflags import DURATION, FLOAT, STRING, STRING_ARRAY, quoted
 from fleetloop.cli.say import Say
 
@@ -183,21 +184,26 @@ def connect(options: GlobalOptions, environment: Mapping[str, str]) -> "Connecti
 
 
 def _configured(options: GlobalOptions, environment: Mapping[str, str]) -> "Connection":
-    from fleetloop.kube import BadConnection, Connection, from_kubeconfig, in_cluster, kubeconfig_paths
+    from fleetloop.kube import BadConnection, Connection, from_kubeconfig, in_cluster
 
-    if options.kubeconfig:
-        paths = [Path(options.kubeconfig)]
-        if not paths[0].exists():
-            raise CliError(f"stat {options.kubeconfig}: no such file or directory")
-    else:
-        paths = kubeconfig_paths(environment)
-    paths = [path for path in paths if path.stat().st_size > 0]
+    paths = [path for path in kubeconfigs(options, environment) if path.stat().st_size > 0]
     if paths or options.context:
         return from_kubeconfig(paths, context=options.context, cluster=options.cluster, user=options.user)
     try:
         return in_cluster(environment)
     except BadConnection:
         return Connection(server="http://localhost:8080")
+
+
+def kubeconfigs(options: GlobalOptions, environment: Mapping[str, str]) -> list[Path]:
+    """Raises CliError when the one that was asked for is missing."""
+    from fleetloop.kube import kubeconfig_paths
+
+    if not options.kubeconfig:
+        return kubeconfig_paths(environment)
+    if problem := stat_problem(options.kubeconfig):
+        raise CliError(problem)
+    return [Path(options.kubeconfig)]
 
 
 def _extra(text: str) -> tuple[str, str]:

@@ -36,6 +36,8 @@ class DiffHelmRelease(Command):
 
     is_bounded: ClassVar[bool] = False  # by itself, for the exit code
 
+    names_kind = "HelmRelease"
+
     name: str = argument()
     flags: ReleaseFlags = options(ReleaseFlags)
 

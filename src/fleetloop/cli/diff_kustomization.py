@@ -67,6 +67,8 @@ class DiffKustomization(Command):
 
     is_bounded: ClassVar[bool] = False  # by itself, for the exit code
 
+    names_kind = "Kustomization"
+
     name: str = argument()
     flags: BuildFlags = options(BuildFlags)
     ignore_not_found: bool = flag("--ignore-not-found", help="a Kustomization that is not there counts as new")

@@ -1,5 +1,6 @@
 """The console script: the command line to an exit code. The one place that turns errors into `✗` lines."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ def exit_code_of(argv: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(encoding="utf-8", errors="surrogateescape")
-    say = Say(sys.stderr)
+    say = Say(io.StringIO() if complete_variable(program) in os.environ else sys.stderr)  # a shell that asks wants no words
     try:
         _run(program, list(argv[1:]), say)
         sys.stdout.flush()
@@ -53,8 +54,7 @@ def program_name(path: str) -> str:
 
 
 def _run(program: str, words: list[str], say: Say) -> None:
-    complete = os.environ.get(complete_variable(program))
-    if "FLUX_SYSTEM_NAMESPACE" in os.environ and not complete:
+    if "FLUX_SYSTEM_NAMESPACE" in os.environ:
         from fleetloop.cli.context import warn_of_environment
 
         warn_of_environment(os.environ, say)
@@ -72,7 +72,7 @@ def _run(program: str, words: list[str], say: Say) -> None:
     from fleetloop.cli.verbs import VERBS
 
     root = Program(program, VERBS, __version__)
-    if complete:
+    if complete := os.environ.get(complete_variable(program)):
         from fleetloop.cli.completion import answer
 
         answer(root, program, complete)

@@ -27,7 +27,7 @@ class VerbCommand(Level, click.Command):
     """One runnable command. `chosen` is the value of the sub-command that was picked, for verbs over kinds."""
 
     def __init__(self, name: str, cls: type[Command], chosen: Any = None, short: str = "") -> None:
-        self._cls, self.chosen = cls, chosen
+        self._cls, self.chosen, self.names_kind = cls, chosen, cls.names_kind
         shape = shape_of(cls, chosen)
         self.own_flags = shape.flags
         self.takes, self.takes_many = shape.takes, shape.takes_many

@@ -166,9 +166,26 @@ def test_completion_of_words_and_flags() -> None:
     assert answers("fleetloop logs --level ", 3) == ["debug", "info", "error"]
 
 
-def test_completion_with_an_unreachable_cluster_fails_quietly() -> None:
-    done = cli(_FLEETLOOP_COMPLETE="bash_complete", COMP_WORDS="fleetloop get ks ", COMP_CWORD="3")
-    assert (done.code, done.output) == (1, "")
+def test_the_script_for_zsh_ends_as_people_load_it() -> None:
+    """`. <(fleetloop completion zsh) && compdef _fleetloop fleetloop` is in their .zshrc."""
+    lines = cli("completion", "zsh").output.splitlines()
+    assert "_fleetloop() {" in lines
+    assert lines[-1] == "compdef _fleetloop fleetloop"
+
+
+@pytest.mark.parametrize("verb", ["get ks", "build ks", "diff hr", "get ks --kubeconfig /no/such"])
+def test_completion_with_an_unreachable_cluster_fails_quietly(verb: str) -> None:
+    line = f"fleetloop {verb} "
+    bad = {"FLUX_SYSTEM_NAMESPACE": "Te_am"}
+    done = cli(_FLEETLOOP_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(line.split())), **bad)
+    assert done == Finished("", "", 1)
+
+
+def test_completion_of_contexts(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("contexts: [{name: prod}, {name: test}]")
+    line = f"fleetloop --kubeconfig {config} --context p"
+    assert cli(_FLEETLOOP_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD="4").output == "plain,prod\n"
 
 
 def test_a_closed_pipe_ends_the_command_quietly() -> None:
