@@ -27,7 +27,7 @@ class BuildKustomization(Command):
 
     names_kind = "Kustomization"
 
-    name: str = argument()
+    name: str = argument(usage="")
     flags: BuildFlags = options(BuildFlags)
     dry_run: bool = flag("--dry-run", help="ask no cluster; needs --kustomization-file")
 

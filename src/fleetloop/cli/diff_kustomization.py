@@ -69,7 +69,7 @@ class DiffKustomization(Command):
 
     names_kind = "Kustomization"
 
-    name: str = argument()
+    name: str = argument(usage="")
     flags: BuildFlags = options(BuildFlags)
     ignore_not_found: bool = flag("--ignore-not-found", help="a Kustomization that is not there counts as new")
     progress_bar: bool = flag("--progress-bar", default=True, help="accepted for compatibility; none is drawn")

@@ -27,7 +27,7 @@ class Get(Command):
     """
 
     kinds: Kinds = argument(choices=listed)
-    name: str = argument()
+    name: str = argument(usage="")
     all_namespaces: bool = flag("--all-namespaces", "-A", help="list the objects of all namespaces")
     label_selector: str = flag("--label-selector", "-l", help="filter objects by label selector")
     status_selector: str = flag("--status-selector", help="filter by condition, as in ready=false or type!=status")

@@ -73,7 +73,7 @@ class PluginInstall(Command):
 
     checks_namespace = False
 
-    names: tuple[str, ...] = argument(many=True)
+    names: tuple[str, ...] = argument(many=True, usage="<name>[@<version>|@<digest>]")
 
     def check(self) -> None:
         if len(self.names) != 1:
@@ -96,7 +96,7 @@ class PluginUninstall(Command):
 
     checks_namespace = False
 
-    names: tuple[str, ...] = argument(many=True)
+    names: tuple[str, ...] = argument(many=True, usage="<name>")
 
     def check(self) -> None:
         if len(self.names) != 1:

@@ -28,7 +28,7 @@ class PullArtifact(Command):
       fleetloop pull artifact oci://registry.example.com/org/apps:latest --output=./apps
     """
 
-    url: str = argument()
+    url: str = argument(usage="")
     output: str = flag("--output", "-o", help="the directory to unpack into, which must exist")
     login: LoginFlags = options(LoginFlags)
     insecurity: InsecureFlag = options(InsecureFlag)

@@ -33,7 +33,7 @@ class PushArtifact(Command):
         --source="$(git config --get remote.origin.url)" --revision="main@sha1:$(git rev-parse HEAD)"
     """
 
-    url: str = argument()
+    url: str = argument(usage="")
     path: str = flag("--path", "-f", help="the directory or file, or - for stdin")
     source: str = flag("--source", help="where the content comes from, as in the address of its Git repository")
     revision: str = flag("--revision", help="which revision of it this is, as in main@sha1:COMMIT")
