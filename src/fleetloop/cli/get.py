@@ -43,6 +43,13 @@ class Get(Command):
     def check(self) -> None:
         if self.watch and len(self.kinds) > 1:
             raise CliError("expected a single resource type, but found all")
+        if self.label_selector:
+            from fleetloop.kube.selectors import label_selector  # not needed by most, and slow to import
+
+            try:
+                label_selector(self.label_selector, "--label-selector")
+            except ValueError as error:
+                raise CliError(f"unable to parse label selector: {error}") from None
 
     def run(self, cx: Context) -> None:
         if self.watch:

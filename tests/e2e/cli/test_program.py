@@ -90,6 +90,8 @@ def test_errors_of_the_command_line_come_before_any_connection() -> None:
     assert cli("events", "--for=a/b/c").errors == "✗ --for selector must be of format <kind>[/<name>]\n"
     assert cli("logs", "x").errors == "✗ no argument required\n"
     assert cli("logs", "--since-time=now").errors == "✗ now is not a valid (RFC3339) time\n"
+    selector = "unable to parse label selector: --label-selector: unable to parse requirement 'a in x'"
+    assert cli("get", "ks", "--watch", "-l", "a in x").errors == f"✗ {selector}\n"
     assert cli("get", "all", "--watch").errors == "✗ expected a single resource type, but found all\n"
 
 
