@@ -25,6 +25,8 @@ class BuildHelmRelease(Command):
       fleetloop build helmrelease app -n apps --dry-run --helmrelease-file=./app.yaml --chart-path=./charts/app
     """
 
+    names_kind = "HelmRelease"
+
     name: str = argument()
     flags: ReleaseFlags = options(ReleaseFlags)
     dry_run: bool = flag("--dry-run", help="ask no cluster; needs --helmrelease-file and --chart-path")

@@ -25,7 +25,9 @@ class BuildKustomization(Command):
       fleetloop build kustomization apps --path=./apps --dry-run --kustomization-file=./clusters/prod/apps.yaml
     """
 
-    name: str = argument()
+    names_kind = "Kustomization"
+
+    name: str = argument(usage="")
     flags: BuildFlags = options(BuildFlags)
     dry_run: bool = flag("--dry-run", help="ask no cluster; needs --kustomization-file")
 

@@ -33,8 +33,17 @@ def known_kind(kind: str, allowed: Sequence[str]) -> str:
 
 
 def chart_source(text: str) -> ObjectName:
-    """Raises ValueError, for a flag."""
-    found = object_name(text)
+    """Of a HelmRelease, which may name another namespace. Raises ValueError, for a flag."""
+    return _of_known_kind(text, object_name(text))
+
+
+def chart_source_nearby(text: str) -> ObjectName:
+    """Of a HelmChart, in whose namespace it is: dots belong to the name. Raises ValueError, for a flag."""
+    kind, _, name = text.rpartition("/")
+    return _of_known_kind(text, ObjectName(kind, name))
+
+
+def _of_known_kind(text: str, found: ObjectName) -> ObjectName:
     if not found.kind or not found.name:
         raise ValueError(f"invalid helm chart source '{text}', must be in format <kind>/<name>")
     kind = known_kind(found.kind, CHART_SOURCES)

@@ -27,6 +27,9 @@ class Command:
     is_bounded: ClassVar[bool] = True
     """False for what goes on until it is interrupted; `--timeout` then bounds its steps, not the whole."""
 
+    names_kind: ClassVar[str] = ""
+    """The kind whose objects the argument names, for completion, where no field of the verb tells."""
+
     def check(self) -> None:
         """Raises UsageError for arguments that cannot work, before any connection is made."""
 
@@ -48,6 +51,7 @@ class Choice:
 @dataclass(frozen=True, slots=True)
 class _Argument:
     many: bool
+    usage: str | None
     choices: Callable[[], Sequence[Choice]] | None
 
 
@@ -66,10 +70,13 @@ class _Options:
     cls: type
 
 
-def argument(*, many: bool = False, choices: Callable[[], Sequence[Choice]] | None = None) -> Any:
-    """A positional word ("" when absent), all of them (`many`), or a word that picks a sub-command (`choices`)."""
+def argument(*, many: bool = False, usage: str | None = None, choices: Callable[[], Sequence[Choice]] | None = None) -> Any:
+    """A positional word ("" when absent), all of them (`many`), or a word that picks a sub-command (`choices`).
+
+    `usage` is how the verb's usage line shows it, where that is not `[name]` after the field's own name.
+    """
     default: Any = () if many else ""
-    return dataclasses.field(default=default, metadata={_SPEC: _Argument(many, choices)})
+    return dataclasses.field(default=default, metadata={_SPEC: _Argument(many, usage, choices)})
 
 
 def flag(
@@ -108,25 +115,24 @@ def options(cls: type) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the fields of one verb say. `takes`: the positional field; `subject`: the field with choices."""
+    """What the fields of one verb say. `usage`: of the positional field; `subject`: the field with choices."""
 
     flags: tuple[Flag, ...]
-    takes: str = ""
-    takes_many: bool = False
+    usage: str = ""
     subject: str = ""
     choices: tuple[Choice, ...] = ()
 
 
 def shape_of(cls: type, chosen: Any = None) -> Shape:
     """`chosen`: the value of the sub-command whose flags are wanted; None leaves flags with `only` out."""
-    takes, many, subject = "", False, ""
+    usage, subject = "", ""
     found: tuple[Choice, ...] = ()
     for field, spec in _specs(cls):
         if isinstance(spec, _Argument) and spec.choices:
             subject, found = field.name, tuple(spec.choices())
         elif isinstance(spec, _Argument):
-            takes, many = field.name, spec.many
-    return Shape(tuple(flags_of(cls, chosen)), takes, many, subject, found)
+            usage = f"[{field.name.rstrip('s')}]" if spec.usage is None else spec.usage
+    return Shape(tuple(flags_of(cls, chosen)), usage, subject, found)
 
 
 def flags_of(cls: type, chosen: Any = None) -> Iterator[Flag]:

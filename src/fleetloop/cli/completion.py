@@ -13,11 +13,12 @@ from click.shell_completion import BashComplete, CompletionItem, FishComplete, S
 
 from fleetloop.api.kinds import Kind
 from fleetloop.cli.command import Choice, Command, argument
-from fleetloop.cli.context import Context
+from fleetloop.cli.context import Context, kubeconfigs
 from fleetloop.cli.goflags import Flag
 from fleetloop.cli.level import CommandLine, Level
 from fleetloop.cli.main import complete_variable
 from fleetloop.cli.program import GroupCommand, VerbCommand, context_of
+from fleetloop.cli.subjects import BY_NAME
 
 PATIENCE = 3.0  # seconds a person waits for a completion
 
@@ -33,6 +34,17 @@ Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
     Remove-Item Env:%(complete_var)s, Env:COMP_WORDS, Env:COMP_CWORD
 }
 """
+
+
+class Zsh(ZshComplete):
+    """The function is called as people's own `compdef` lines expect it, and the script ends with one."""
+
+    @property
+    def func_name(self) -> str:
+        return f"_{self.prog_name}"
+
+    def source(self) -> str:
+        return f"{super().source()}\ncompdef {self.func_name} {self.prog_name}"
 
 
 class PowerShellComplete(ShellComplete):
@@ -54,7 +66,7 @@ SHELLS: dict[str, type[ShellComplete]] = {
     "bash": BashComplete,
     "fish": FishComplete,
     "powershell": PowerShellComplete,
-    "zsh": ZshComplete,
+    "zsh": Zsh,
 }
 
 
@@ -138,9 +150,8 @@ def _values_of(flag: Flag, ctx: click.Context) -> Iterator[str]:
 
 def _contexts(cx: Context) -> Iterator[str]:
     from fleetloop.api.yaml import load
-    from fleetloop.kube import kubeconfig_paths
 
-    for path in kubeconfig_paths(cx.environment):
+    for path in kubeconfigs(cx.options, cx.environment):
         document: Any = load(path.read_bytes()) or {}
         yield from (entry["name"] for entry in document.get("contexts") or [])
 
@@ -149,6 +160,8 @@ def _names_for(ctx: click.Context) -> Iterator[str]:
     """Names of the objects of the verb's kind."""
     command = ctx.command
     chosen = command.chosen if isinstance(command, VerbCommand) else None
+    if isinstance(command, VerbCommand) and command.names_kind:
+        chosen = BY_NAME[command.names_kind]
     kinds = chosen if isinstance(chosen, tuple) else (chosen,)
     if len(kinds) == 1 and isinstance(kinds[0], Kind):
         cx, kind = _impatient(ctx), kinds[0]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fleetloop.cli.command import flag
 from fleetloop.cli.errors import CliError, DeadlineExceeded, UsageError
+from fleetloop.cli.files import stat_problem
 from fleetloop.cli.goflags import DURATION, FLOAT, STRING, STRING_ARRAY, quoted
 from fleetloop.cli.say import Say
 
@@ -30,10 +31,23 @@ def is_dns_label(text: str) -> bool:
     return _DNS_LABEL.fullmatch(text) is not None
 
 
+def _dns_label(namespace: str) -> str:
+    """Raises UsageError."""
+    if not is_dns_label(namespace):
+        raise UsageError(f"namespace must be a valid DNS label: {quoted(namespace)}")
+    return namespace
+
+
 def default_namespace(environment: Mapping[str, str]) -> str:
     """What `-n` is when it is not given."""
     configured = environment.get("FLUX_SYSTEM_NAMESPACE", "")
     return configured if is_dns_label(configured) else DEFAULT_NAMESPACE
+
+
+def warn_of_environment(environment: Mapping[str, str], say: Say) -> None:
+    configured = environment.get("FLUX_SYSTEM_NAMESPACE", "")
+    if configured and not is_dns_label(configured):
+        say.warning(f" ignoring invalid FLUX_SYSTEM_NAMESPACE: {quoted(configured)}")
 
 
 @dataclass(frozen=True)
@@ -104,16 +118,12 @@ class Context:
         follows = self.options.ns_follows_kube_context or self.environment.get("FLUX_NS_FOLLOWS_KUBE_CONTEXT", "") != ""
         if namespace is None and follows:
             namespace = self.connection.namespace or None
-        if namespace is None:
-            return default_namespace(self.environment)
-        if not is_dns_label(namespace):
-            raise UsageError(f"namespace must be a valid DNS label: {quoted(namespace)}")
-        return namespace
+        return default_namespace(self.environment) if namespace is None else _dns_label(namespace)
 
-    def warn_of_environment(self) -> None:
-        configured = self.environment.get("FLUX_SYSTEM_NAMESPACE", "")
-        if configured and not is_dns_label(configured):
-            self.say.warning(f" ignoring invalid FLUX_SYSTEM_NAMESPACE: {quoted(configured)}")
+    def check_namespace(self) -> None:
+        """An explicit `-n` is looked at before all else. Raises UsageError."""
+        if self.checks_namespace and self.options.namespace is not None:
+            _dns_label(self.options.namespace)
 
     def remaining(self) -> float:
         """Seconds left of `--timeout`, which bounds the whole verb. Raises DeadlineExceeded."""
@@ -174,21 +184,26 @@ def connect(options: GlobalOptions, environment: Mapping[str, str]) -> "Connecti
 
 
 def _configured(options: GlobalOptions, environment: Mapping[str, str]) -> "Connection":
-    from fleetloop.kube import BadConnection, Connection, from_kubeconfig, in_cluster, kubeconfig_paths
+    from fleetloop.kube import BadConnection, Connection, from_kubeconfig, in_cluster
 
-    if options.kubeconfig:
-        paths = [Path(options.kubeconfig)]
-        if not paths[0].exists():
-            raise CliError(f"stat {options.kubeconfig}: no such file or directory")
-    else:
-        paths = kubeconfig_paths(environment)
-    paths = [path for path in paths if path.stat().st_size > 0]
+    paths = [path for path in kubeconfigs(options, environment) if path.stat().st_size > 0]
     if paths or options.context:
         return from_kubeconfig(paths, context=options.context, cluster=options.cluster, user=options.user)
     try:
         return in_cluster(environment)
     except BadConnection:
         return Connection(server="http://localhost:8080")
+
+
+def kubeconfigs(options: GlobalOptions, environment: Mapping[str, str]) -> list[Path]:
+    """Raises CliError when the one that was asked for is missing."""
+    from fleetloop.kube import kubeconfig_paths
+
+    if not options.kubeconfig:
+        return kubeconfig_paths(environment)
+    if problem := stat_problem(options.kubeconfig):
+        raise CliError(problem)
+    return [Path(options.kubeconfig)]
 
 
 def _extra(text: str) -> tuple[str, str]:

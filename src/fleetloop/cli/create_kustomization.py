@@ -139,11 +139,10 @@ def _health_check(text: str) -> dict[str, str]:
     parts = text.split("/")
     form = f"invalid health check '{text}' must be in the format 'kind/name.namespace'"
     if len(parts) != 2:
-        raise UsageError(f"{form} {parts}")
-    known = {kind.lower(): kind for kind in _CHECKED}
-    kind = known.get(parts[0].lower())
-    if kind is None:
-        raise UsageError(f"invalid health check kind '{parts[0]}' can be HelmRelease, Deployment, DaemonSet or StatefulSet")
+        raise UsageError(f"{form} [{' '.join(parts)}]")
+    kind = parts[0]
+    if kind not in _CHECKED:
+        raise UsageError(f"invalid health check kind '{kind}' can be HelmRelease, Deployment, DaemonSet or StatefulSet")
     place = parts[1].split(".")
     if len(place) != 2:
         raise UsageError(form)

@@ -35,15 +35,15 @@ class CreateSecretNotation(CreateSecret):
             raise UsageError("--trust-policy-file is required")
 
     def content(self, cx: Context) -> SecretContent:
-        policy = read_file(self.trust_policy_file).decode()
+        policy = read_file(self.trust_policy_file, "unable to read trust policy file").decode()
         _check_policy(self.trust_policy_file, policy)
         problems, data = [], {}
         for path in self.ca_cert_file:
             if not path.endswith((".crt", ".pem")):
-                problems.append(f"{path} must end with either .crt or .pem")
+                problems.append(f"{Path(path).name} must end with either .crt or .pem")
                 continue
             try:
-                data[Path(path).name] = read_file(path).decode()
+                data[Path(path).name] = read_file(path, "unable to read TLS CA file").decode()
             except CliError as error:
                 problems.append(str(error))
         if problems:

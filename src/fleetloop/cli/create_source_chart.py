@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fleetloop.cli.chart_names import ObjectName, chart_source
+from fleetloop.cli.chart_names import ObjectName, chart_source_nearby
 from fleetloop.cli.command import Command, argument, flag, options
 from fleetloop.cli.context import Context
 from fleetloop.cli.create import apply_and_wait, artifact_revision, check_name, export, manifest_of
@@ -13,7 +13,7 @@ from fleetloop.cli.goflags import FlagType
 from fleetloop.cli.subjects import BY_NAME
 
 WHAT = "HelmChart source"
-SOURCE = FlagType("helmChartSource", chart_source, ObjectName(), show=lambda value: value.name)
+SOURCE = FlagType("helmChartSource", chart_source_nearby, ObjectName(), show=lambda value: value.name)
 
 
 @dataclass(frozen=True)

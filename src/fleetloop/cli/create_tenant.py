@@ -25,7 +25,7 @@ class CreateTenant(Command):
 
     checks_namespace = False
 
-    name: str = argument()
+    name: str = argument(usage="")
     common: CreateOptions = options(CreateOptions)
     with_namespace: tuple[str, ...] = flag("--with-namespace", help="a namespace of the tenant; may be repeated")
     cluster_role: str = flag("--cluster-role", default="cluster-admin", help="the cluster role of the tenant's role binding")

@@ -22,7 +22,7 @@ class DiffArtifact(Command):
       fleetloop diff artifact oci://registry.example.com/org/apps:latest --path=./deploy
     """
 
-    url: str = argument()
+    url: str = argument(usage="")
     path: str = flag("--path", help="the directory or file")
     login: LoginFlags = options(LoginFlags)
     insecurity: InsecureFlag = options(InsecureFlag)

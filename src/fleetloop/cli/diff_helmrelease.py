@@ -11,7 +11,7 @@ from fleetloop.cli.context import Context
 from fleetloop.cli.diff_kustomization import FAILED, Findings
 from fleetloop.cli.diff_objects import Comparison, Verdict, inventory_of
 from fleetloop.cli.engines import engines_of
-from fleetloop.cli.errors import CliError, UsageError
+from fleetloop.cli.errors import CliError, UsageError, text_of
 from fleetloop.cli.local_release import DEFINITION, LocalRelease, ReleaseFlags, Rendered, find_release
 from fleetloop.kube.errors import ApiError, BadConnection, KindUnknown, Unreachable
 from fleetloop.kube.inventory import stale
@@ -35,6 +35,8 @@ class DiffHelmRelease(Command):
     """
 
     is_bounded: ClassVar[bool] = False  # by itself, for the exit code
+
+    names_kind = "HelmRelease"
 
     name: str = argument()
     flags: ReleaseFlags = options(ReleaseFlags)
@@ -64,7 +66,7 @@ class DiffHelmRelease(Command):
             except TimeoutError:
                 findings.errors.append("context deadline exceeded")
             except (CliError, ApiError, Unreachable) as error:
-                findings.errors.append(str(error))
+                findings.errors.append(text_of(error))
         findings.tell(cx)
 
 

@@ -11,7 +11,7 @@ from fleetloop.cli.context import Context
 from fleetloop.cli.diff_ignore import without_ignored
 from fleetloop.cli.diff_objects import Comparison, Verdict, pruned
 from fleetloop.cli.engines import engines_of
-from fleetloop.cli.errors import CliError, Differs, UsageError
+from fleetloop.cli.errors import CliError, Differs, UsageError, text_of
 from fleetloop.cli.local_build import BuildFlags, Built, LocalBuild, kustomization_in, live_kustomization
 from fleetloop.cli.subjects import BY_NAME
 from fleetloop.kube.errors import ApiError, BadConnection, NotFound, Unreachable
@@ -67,7 +67,9 @@ class DiffKustomization(Command):
 
     is_bounded: ClassVar[bool] = False  # by itself, for the exit code
 
-    name: str = argument()
+    names_kind = "Kustomization"
+
+    name: str = argument(usage="")
     flags: BuildFlags = options(BuildFlags)
     ignore_not_found: bool = flag("--ignore-not-found", help="a Kustomization that is not there counts as new")
     progress_bar: bool = flag("--progress-bar", default=True, help="accepted for compatibility; none is drawn")
@@ -103,7 +105,7 @@ class DiffKustomization(Command):
         except TimeoutError:
             findings.errors.append("context deadline exceeded")
         except (BuildError, EngineMissing, CliError, ApiError, Unreachable) as error:
-            findings.errors.append(str(error))
+            findings.errors.append(text_of(error))
 
     async def _kustomization(self, kube: "Kube", namespace: str) -> Manifest:
         file = self.flags.kustomization_file

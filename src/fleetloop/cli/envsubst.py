@@ -24,7 +24,7 @@ class Envsubst(Command):
 
     is_bounded: ClassVar[bool] = False  # it ends with its input
 
-    words: tuple[str, ...] = argument(many=True)
+    words: tuple[str, ...] = argument(many=True, usage="")
     strict: bool = flag("--strict", help="fail on variables that are not set and have no default")
 
     async def run(self, cx: Context) -> None:

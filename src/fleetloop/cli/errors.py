@@ -27,5 +27,14 @@ class DeadlineExceeded(CliError):
         self.last = last
 
 
+def text_of(error: BaseException) -> str:
+    """The line that scripts know. Imports what it must name only now: most commands end without an error."""
+    from fleetloop.kube.errors import NotConnected
+
+    if isinstance(error, NotConnected):
+        return f'failed to get server groups: Get "{error.server}/api": {error.reason}'
+    return str(error)
+
+
 class HelpAsked(Exception):
     """`-h` or `--help` was among the flags."""

@@ -27,7 +27,7 @@ class Get(Command):
     """
 
     kinds: Kinds = argument(choices=listed)
-    name: str = argument()
+    name: str = argument(usage="")
     all_namespaces: bool = flag("--all-namespaces", "-A", help="list the objects of all namespaces")
     label_selector: str = flag("--label-selector", "-l", help="filter objects by label selector")
     status_selector: str = flag("--status-selector", help="filter by condition, as in ready=false or type!=status")
@@ -43,6 +43,13 @@ class Get(Command):
     def check(self) -> None:
         if self.watch and len(self.kinds) > 1:
             raise CliError("expected a single resource type, but found all")
+        if self.label_selector:
+            from fleetloop.kube.selectors import label_selector  # not needed by most, and slow to import
+
+            try:
+                label_selector(self.label_selector, "--label-selector")
+            except ValueError as error:
+                raise CliError(f"unable to parse label selector: {error}") from None
 
     def run(self, cx: Context) -> None:
         if self.watch:
@@ -63,6 +70,9 @@ class Get(Command):
         objects = self._list(cx, kind)
         if not objects:
             raise CliError(self._nothing_found(cx, kind))
+        return self._selected(kind, objects)
+
+    def _selected(self, kind: Kind, objects: Sequence[Manifest]) -> list[Manifest]:
         return [obj for obj in objects if matches(kind, obj, self.status_selector)]
 
     def _list(self, cx: Context, kind: Kind) -> list[Manifest]:
@@ -91,11 +101,14 @@ class Get(Command):
         return table(titles if with_header and not self.no_header else [], rows)
 
     def _print_all(self, cx: Context) -> None:
-        """A table for each kind that has objects; a kind that fails is told and passed over."""
+        """⚠ CLI6: a table for each kind that has objects, if only its header; a kind that fails is told and passed over."""
         found: list[Manifest] = []
         for kind in self.kinds:
             try:
-                objects = self._objects(cx, kind) if self.name or self._list(cx, kind) else []
+                listed = self._list(cx, kind)
+                if not listed and self.name:
+                    raise CliError(self._nothing_found(cx, kind))
+                objects = self._selected(kind, listed)
             except KindUnknown:
                 continue
             except (ApiError, CliError) as error:
@@ -104,7 +117,7 @@ class Get(Command):
                 cx.say.failure(str(error))
                 continue
             found += objects
-            if objects and not self.output:
+            if listed and not self.output:
                 cx.write(self._table(kind, objects, f"{kind.singular}/") + "\n")
         if self.output:
             cx.write(formatted(list_of(found), self.output))

@@ -33,6 +33,8 @@ class Level:
     """What groups and verbs have in common: a list of flags and the way they are read."""
 
     own_flags: Sequence[Flag]
+    name: str | None
+    aliases: Sequence[str]
     help: str | None
 
     def read(self, ctx: click.Context, words: list[str], *, stop_at_argument: bool) -> list[str]:
@@ -60,6 +62,9 @@ class Level:
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write("\n" + (self.help or "").replace("fleetloop ", f"{ctx.obj.program} ") + "\n")
+        if self.aliases:
+            with formatter.section("Aliases"):
+                formatter.write_text(", ".join([self.name or "", *self.aliases]))
 
     def format_flags(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """All global flags in the root's help; below it the ones that are used daily."""

@@ -32,7 +32,7 @@ class ListArtifacts(Command):
       fleetloop list artifacts oci://registry.example.com/org/apps --filter-semver=">=1.0.0"
     """
 
-    url: str = argument()
+    url: str = argument(usage="")
     filter_semver: str = flag("--filter-semver", help="only tags that are versions in this range")
     filter_regex: str = flag("--filter-regex", help="only tags that match")
     login: LoginFlags = options(LoginFlags)

@@ -36,7 +36,7 @@ class Up(Command):
       fleetloop local up staging production
     """
 
-    names: tuple[str, ...] = argument(many=True)
+    names: tuple[str, ...] = argument(many=True, usage="[name]...")
     local: LocalOptions = options(LocalOptions)
     unsafe_no_fsync: bool = flag("--unsafe-no-fsync", help="faster clusters, which a power cut may damage")
     output: str = flag("--output", "-o", type=OUTPUT_FORMAT, help="print what runs as json or yaml")

@@ -52,7 +52,7 @@ class BuildFlags:
         if not self.path:
             raise UsageError('invalid resource path ""', code)
         if not self.directory.is_dir():
-            raise UsageError(f"invalid resource path {quoted(self.path)}", code)
+            raise UsageError(f"invalid resource path {quoted(str(self.directory))}", code)
 
     def check_file(self) -> None:
         """Raises UsageError."""

@@ -17,7 +17,7 @@ class Kubectl(Command):
       fleetloop local kubectl staging -- get pods -A
     """
 
-    words: tuple[str, ...] = argument(many=True)
+    words: tuple[str, ...] = argument(many=True, usage="[word]...")
     local: LocalOptions = options(LocalOptions)
 
     def check(self) -> None:

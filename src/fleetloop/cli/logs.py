@@ -34,7 +34,7 @@ class Logs(Command):
       fleetloop logs --all-namespaces --follow --since=10m
     """
 
-    words: tuple[str, ...] = argument(many=True)
+    words: tuple[str, ...] = argument(many=True, usage="")
     all_namespaces: bool = flag("--all-namespaces", "-A", help="show lines about objects of all namespaces, and about none")
     flux_namespace: str = flag("--flux-namespace", default=DEFAULT_NAMESPACE, help="the namespace the controllers run in")
     follow: bool = flag("--follow", "-f", help="print lines as they are written")

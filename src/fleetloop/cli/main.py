@@ -1,5 +1,6 @@
 """The console script: the command line to an exit code. The one place that turns errors into `✗` lines."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -7,7 +8,7 @@ from contextlib import suppress
 from pathlib import PurePath
 
 from fleetloop import __version__
-from fleetloop.cli.errors import CliError, Differs
+from fleetloop.cli.errors import CliError, Differs, text_of
 from fleetloop.cli.say import Say
 
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
@@ -24,9 +25,9 @@ def exit_code_of(argv: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(encoding="utf-8", errors="surrogateescape")
-    say = Say(sys.stderr)
+    say = Say(io.StringIO() if complete_variable(program) in os.environ else sys.stderr)  # a shell that asks wants no words
     try:
-        _run(program, list(argv[1:]))
+        _run(program, list(argv[1:]), say)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -41,7 +42,7 @@ def exit_code_of(argv: Sequence[str]) -> int:
         if not all(map(_is_expected, leaves)):
             raise
         for leaf in leaves:
-            (say.warning if isinstance(leaf, Differs) else say.failure)(str(leaf))
+            (say.warning if isinstance(leaf, Differs) else say.failure)(text_of(leaf))
         return max(getattr(leaf, "code", 1) if isinstance(leaf, CliError) else 1 for leaf in leaves)
     return 0
 
@@ -52,7 +53,11 @@ def program_name(path: str) -> str:
     return "fleetloop" if name in {"main.py", "__main__.py", "-m", "-c", ""} else name
 
 
-def _run(program: str, words: list[str]) -> None:
+def _run(program: str, words: list[str], say: Say) -> None:
+    if "FLUX_SYSTEM_NAMESPACE" in os.environ:
+        from fleetloop.cli.context import warn_of_environment
+
+        warn_of_environment(os.environ, say)
     if words in (["--version"], ["-v"]):  # asked by scripts again and again, so before anything else is imported
         print(f"{program} version {__version__}")
         return

@@ -73,7 +73,7 @@ class PluginInstall(Command):
 
     checks_namespace = False
 
-    names: tuple[str, ...] = argument(many=True)
+    names: tuple[str, ...] = argument(many=True, usage="<name>[@<version>|@<digest>]")
 
     def check(self) -> None:
         if len(self.names) != 1:
@@ -96,7 +96,7 @@ class PluginUninstall(Command):
 
     checks_namespace = False
 
-    names: tuple[str, ...] = argument(many=True)
+    names: tuple[str, ...] = argument(many=True, usage="<name>")
 
     def check(self) -> None:
         if len(self.names) != 1:
@@ -124,11 +124,14 @@ class PluginUpdate(Command):
     name: str = argument()
 
     async def run(self, cx: Context) -> None:
+        """What cannot be updated is a line, and no failure."""
         folder = PluginFolder.of(cx.environment)
         installed = [one for one in folder.plugins() if self.name in ("", one.name)]
         if self.name and not installed:
             raise CliError(f"plugin {quoted(self.name)} is not installed")
-        problems = []
+        if not installed:
+            cx.print("No plugins found")
+            return
         async with _catalog(cx) as catalog:
             for plugin in installed:
                 if plugin.version == MANUAL:
@@ -137,9 +140,7 @@ class PluginUpdate(Command):
                 try:
                     await _update(cx, catalog, folder, plugin.name, plugin.version)
                 except CliError as error:
-                    problems.append(error)
-        if problems:
-            raise ExceptionGroup("plugins", problems)
+                    cx.say.failure(str(error))
 
 
 @asynccontextmanager

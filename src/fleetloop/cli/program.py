@@ -19,6 +19,7 @@ from fleetloop.cli.plugin_folder import Plugin, PluginFolder
 from fleetloop.cli.say import Say
 from fleetloop.cli.verbs import Group, Verb
 
+HELP = "help"
 _WORDS = "fleetloop.cli.words"  # of the whole line, for a plugin
 VERSION_FLAG = Flag("version", "v", "version", BOOL, False, "print the version")
 
@@ -26,11 +27,12 @@ VERSION_FLAG = Flag("version", "v", "version", BOOL, False, "print the version")
 class VerbCommand(Level, click.Command):
     """One runnable command. `chosen` is the value of the sub-command that was picked, for verbs over kinds."""
 
-    def __init__(self, name: str, cls: type[Command], chosen: Any = None, short: str = "") -> None:
-        self._cls, self.chosen = cls, chosen
+    def __init__(self, name: str, cls: type[Command], chosen: Any = None, short: str = "", aliases: tuple[str, ...] = ()) -> None:
+        self.aliases = aliases
+        self._cls, self.chosen, self.names_kind = cls, chosen, cls.names_kind
         shape = shape_of(cls, chosen)
         self.own_flags = shape.flags
-        self.takes, self.takes_many = shape.takes, shape.takes_many
+        self.usage = shape.usage
         text = inspect.getdoc(cls) or ""
         super().__init__(name, help=text, short_help=short or text.partition("\n")[0], add_help_option=False)
         self.context_settings = {"max_content_width": HELP_WIDTH}
@@ -42,7 +44,7 @@ class VerbCommand(Level, click.Command):
     def invoke(self, ctx: click.Context) -> None:
         line: CommandLine = ctx.obj
         cx = context_of(line, checks_namespace=self._cls.checks_namespace)
-        cx.warn_of_environment()
+        cx.check_namespace()
         verb = build(self._cls, line.values, ctx.args, self.chosen)
         verb.check()
         if inspect.iscoroutinefunction(verb.run):
@@ -53,8 +55,7 @@ class VerbCommand(Level, click.Command):
             verb.run(cx)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        words = [f"[{self.takes.rstrip('s')}]{'...' if self.takes_many else ''}"] if self.takes else []
-        return [*words, "[flags]"]
+        return [*filter(None, [self.usage]), "[flags]"]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_flags(ctx, formatter)
@@ -64,7 +65,7 @@ class GroupCommand(Level, click.Group):
     """A word with sub-commands. ⚠ CLI1: alone, or before a word it does not know, it prints its help and succeeds."""
 
     def __init__(self, name: str, group: Group, flags: Sequence[Flag] = ()) -> None:
-        self.own_flags = tuple(flags)
+        self.own_flags, self.aliases = tuple(flags), group.aliases
         self._group = group
         super().__init__(name, help=group.help, add_help_option=False, invoke_without_command=True, no_args_is_help=False)
         self.context_settings = {"max_content_width": HELP_WIDTH}
@@ -120,7 +121,8 @@ class KindGroup(GroupCommand):
     def __init__(self, name: str, cls: type[Command], choices: Sequence[Choice], depth: int = 0, help: str = "") -> None:
         self._cls, self._choices, self._depth = cls, choices, depth
         text = help or (inspect.getdoc(cls) or "")
-        super().__init__(name, Group(text), _shared_flags(cls, choices))
+        aliases = (name.removesuffix("s"),) if depth and name.endswith("s") else ()
+        super().__init__(name, Group(text, aliases=aliases), _shared_flags(cls, choices))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({choice.words[self._depth] for choice in self._choices})
@@ -134,7 +136,7 @@ class KindGroup(GroupCommand):
             below = [choice for choice in self._choices if choice.words[self._depth] == name]
             if self._is_leaf(below):
                 if cmd_name == name or cmd_name in below[0].aliases:
-                    return VerbCommand(name, self._cls, below[0].value, below[0].help)
+                    return VerbCommand(name, self._cls, below[0].value, below[0].help, below[0].aliases)
             elif cmd_name in {name, name.removesuffix("s")}:  # `get sources`, `get source`
                 return KindGroup(name, self._cls, below, self._depth + 1, self.short_help_of(name))
         return None
@@ -162,20 +164,26 @@ class Program(GroupCommand):
             os.execv(plugin.path, [str(plugin.path), *before, *ctx.args])  # the user put it there
         elif ctx.obj.values.pop(VERSION_FLAG.name, False) and not ctx._protected_args:
             click.echo(f"{ctx.obj.program} version {self._version}")
-        elif ctx._protected_args == ["help"]:
+        elif ctx._protected_args == [HELP]:
             self._help(ctx, ctx.args)
         else:
             super().invoke(ctx)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), HELP])
+
+    def short_help_of(self, name: str) -> str:
+        return "Help about any command" if name == HELP else super().short_help_of(name)
+
     def _plugin_named(self, ctx: click.Context) -> Plugin | None:
         """Names of our own cannot be taken over."""
         word = next(iter(ctx._protected_args), "")
-        taken = not word or word == "help" or self.get_command(ctx, word) is not None
+        taken = not word or word == HELP or self.get_command(ctx, word) is not None
         return None if taken else self._plugins.find(word)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
-        found = [one.name for one in self._plugins.plugins() if one.name != "help" and not self.get_command(ctx, one.name)]
+        found = [one.name for one in self._plugins.plugins() if one.name != HELP and not self.get_command(ctx, one.name)]
         if found:
             with formatter.section("Plugin Commands"):
                 formatter.write_dl([(name, f"Runs the {name} plugin") for name in found])
@@ -206,7 +214,7 @@ def command_of(name: str, entry: Verb | Group) -> click.Command:
         return GroupCommand(name, entry, shape_of(_class_at(entry.options)).flags if entry.options else ())
     cls = _class_at(entry.path)
     choices = shape_of(cls).choices
-    return KindGroup(name, cls, choices) if choices else VerbCommand(name, cls, short=entry.help)
+    return KindGroup(name, cls, choices) if choices else VerbCommand(name, cls, short=entry.help, aliases=entry.aliases)
 
 
 def context_of(line: CommandLine, *, checks_namespace: bool = True) -> Context:

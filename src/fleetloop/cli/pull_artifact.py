@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from fleetloop.cli.command import Command, argument, flag, options
 from fleetloop.cli.context import Context
 from fleetloop.cli.errors import CliError, UsageError
+from fleetloop.cli.files import stat_problem
 from fleetloop.cli.goflags import quoted
 from fleetloop.cli.push_artifact import REVISION, SOURCE
-from fleetloop.cli.registry_access import InsecureFlag, LoginFlags, reference_of, registry_for, retried
+from fleetloop.cli.registry_access import SCHEME, InsecureFlag, LoginFlags, reference_of, registry_for, retried
 
 if TYPE_CHECKING:
     from fleetloop.oci import Manifest, Reference, Registry
@@ -27,7 +28,7 @@ class PullArtifact(Command):
       fleetloop pull artifact oci://registry.example.com/org/apps:latest --output=./apps
     """
 
-    url: str = argument()
+    url: str = argument(usage="")
     output: str = flag("--output", "-o", help="the directory to unpack into, which must exist")
     login: LoginFlags = options(LoginFlags)
     insecurity: InsecureFlag = options(InsecureFlag)
@@ -38,7 +39,8 @@ class PullArtifact(Command):
         if not self.output:
             raise UsageError("output path cannot be empty")
         if not Path(self.output).is_dir():
-            raise UsageError(f"invalid output path {quoted(self.output)}: it is no directory")
+            problem = stat_problem(self.output) or "it is no directory"
+            raise UsageError(f"invalid output path {quoted(self.output)}: {problem}")
         reference_of(self.url)
 
     async def run(self, cx: Context) -> None:
@@ -48,7 +50,7 @@ class PullArtifact(Command):
 
         reference = reference_of(self.url)
         keychain = await self.login.keychain(cx, reference.repository)
-        cx.say.action(f"pulling artifact from {reference}")
+        cx.say.action(f"pulling artifact from {self.url.removeprefix(SCHEME)}")
         with tempfile.TemporaryDirectory(prefix="fleetloop-pull-") as folder:
             archive = Path(folder, "layer")
             try:

@@ -9,6 +9,7 @@ from fleetloop.cli.artifact_files import IgnoreFlag, SymlinksFlag, check_path, p
 from fleetloop.cli.command import Command, argument, flag, options
 from fleetloop.cli.context import Context
 from fleetloop.cli.errors import CliError, UsageError
+from fleetloop.cli.files import stat_problem
 from fleetloop.cli.goflags import STRING_ARRAY
 from fleetloop.cli.output import formatted
 from fleetloop.cli.registry_access import InsecureFlag, LoginFlags, reference_of, registry_for, retried, unverified
@@ -32,7 +33,7 @@ class PushArtifact(Command):
         --source="$(git config --get remote.origin.url)" --revision="main@sha1:$(git rev-parse HEAD)"
     """
 
-    url: str = argument()
+    url: str = argument(usage="")
     path: str = flag("--path", "-f", help="the directory or file, or - for stdin")
     source: str = flag("--source", help="where the content comes from, as in the address of its Git repository")
     revision: str = flag("--revision", help="which revision of it this is, as in main@sha1:COMMIT")
@@ -55,7 +56,10 @@ class PushArtifact(Command):
         if not self.path:
             raise UsageError('invalid path ""')
         reference = reference_of(self.url)
-        check_path(self.path)
+        try:
+            check_path(self.path)
+        except UsageError as error:
+            raise UsageError(f"{error}: {stat_problem(self.path)}") from None
         self._annotations()
         if reference.digest:
             raise UsageError(f"artifact tag parsing failed: '{self.url}' names a digest, which only the content can make")

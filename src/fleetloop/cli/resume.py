@@ -1,5 +1,6 @@
 """`resume`: the controllers take a suspended object up again."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fleetloop.api.kinds import Kind
@@ -43,17 +44,18 @@ class Resume(Command):
         if resumed and (len(self.names) == 1 if self.wait is None else self.wait):
             self._wait(cx, resumed)
 
-    def _found(self, cx: Context) -> list[Manifest]:
+    def _found(self, cx: Context) -> Iterator[Manifest]:
         """What is missing is told, and no failure. ⚠ CLI28: each missing name by its own name, unlike Flux."""
-        if self.names:
-            found, missing = find(cx, self.kind, self.names)
-            for name in missing:
+        for name in dict.fromkeys(self.names):
+            if found := find(cx, self.kind, name):
+                yield found
+            else:
                 cx.say.failure(f"{self.kind.kind} object '{name}' not found in {cx.namespace} namespace")
-            return found
-        objects = cx.cluster.list(self.kind.api_version, self.kind.kind, cx.namespace)
-        if not objects:
-            cx.say.failure(f"no {self.kind.kind} objects found in {cx.namespace} namespace")
-        return objects
+        if not self.names:
+            objects = cx.cluster.list(self.kind.api_version, self.kind.kind, cx.namespace)
+            if not objects:
+                cx.say.failure(f"no {self.kind.kind} objects found in {cx.namespace} namespace")
+            yield from objects
 
     def _wait(self, cx: Context, names: list[str]) -> None:
         """All at once; told at the end, by name."""

@@ -31,7 +31,7 @@ class Stats(Command):
       fleetloop stats --all-namespaces
     """
 
-    words: tuple[str, ...] = argument(many=True)
+    words: tuple[str, ...] = argument(many=True, usage="")
     all_namespaces: bool = flag("--all-namespaces", "-A", help="of all namespaces")
     output: str = flag("--output", "-o", type=OUTPUT_FORMAT, help="the format: json or yaml; a table otherwise")
 

@@ -30,34 +30,31 @@ class Suspend(Command):
 
     def run(self, cx: Context) -> None:
         """⚠ CLI27: with names, every problem is a line and the exit code stays 0."""
-        if self.names:
-            found, missing = find(cx, self.kind, self.names)
-            for name in missing:
-                cx.say.failure(f"{self.kind.kind} {name} not found in {cx.namespace} namespace")
-        else:
+        for name in dict.fromkeys(self.names):
+            try:
+                self._suspend_named(cx, name)
+            except ApiError as error:
+                cx.say.failure(f"failed suspending {self.kind.kind} {name} in {cx.namespace} namespace: {error}")
+        if not self.names:
             found = cx.cluster.list(self.kind.api_version, self.kind.kind, cx.namespace)
             if not found:
                 raise CliError("no objects found")
-        for obj in found:
-            self._suspend(cx, obj)
+            for obj in found:
+                self._suspend(cx, obj)
+
+    def _suspend_named(self, cx: Context, name: str) -> None:
+        found = find(cx, self.kind, name)
+        if found is None:
+            cx.say.failure(f"{self.kind.kind} {name} not found in {cx.namespace} namespace")
+        else:
+            self._suspend(cx, found)
 
     def _suspend(self, cx: Context, obj: Manifest) -> None:
-        name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
-        cx.say.action(f"suspending {self.kind.human} {name} in {namespace} namespace")
-        try:
-            cx.cluster.patch(ref_of(obj), {"spec": {"suspend": True}})
-        except ApiError as error:
-            cx.say.failure(f"failed suspending {self.kind.kind} {name} in {namespace} namespace: {error}")
-            return
+        cx.say.action(f"suspending {self.kind.human} {obj['metadata']['name']} in {cx.namespace} namespace")
+        cx.cluster.patch(ref_of(obj), {"spec": {"suspend": True}})
         cx.say.success(f"{self.kind.human} suspended")
 
 
-def find(cx: Context, kind: Kind, names: tuple[str, ...]) -> tuple[list[Manifest], list[str]]:
-    """The objects of those names in our namespace, each once, and the names that are missing."""
-    found, missing = [], []
-    for name in dict.fromkeys(names):
-        objects = cx.cluster.list(kind.api_version, kind.kind, cx.namespace, "", f"metadata.name={name}")
-        found += objects
-        if not objects:
-            missing.append(name)
-    return found, missing
+def find(cx: Context, kind: Kind, name: str) -> Manifest | None:
+    """By a list of one, as rights may be given for lists alone."""
+    return next(iter(cx.cluster.list(kind.api_version, kind.kind, cx.namespace, "", f"metadata.name={name}")), None)

@@ -16,7 +16,7 @@ class TagArtifact(Command):
       fleetloop tag artifact oci://registry.example.com/org/apps:latest --tag=1.0.0 --tag=production
     """
 
-    name: str = argument()
+    name: str = argument(usage="")
     tag: tuple[str, ...] = flag("--tag", help="a tag to add; comma separated or repeated")
     login: LoginFlags = options(LoginFlags)
 

@@ -36,7 +36,7 @@ class Trace(Command):
       fleetloop trace app --kind=Deployment --api-version=apps/v1 --namespace=apps
     """
 
-    words: tuple[str, ...] = argument(many=True)
+    words: tuple[str, ...] = argument(many=True, usage="<resource> <name> [<name> ...]")
     kind: str = flag("--kind", help="the kind of the object")
     api_version: str = flag("--api-version", help="the API version of the object, as in apps/v1")
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import aiohttp
 import orjson
 
-from fleetloop.kube.errors import ConnectionLost, Unreachable
+from fleetloop.kube.errors import ConnectionLost, NotConnected, Unreachable
 
 LONGEST_PAUSE = 30.0  # seconds, whatever Retry-After says
 PAUSES_WHEN_LOST = (0.05, 0.5)  # seconds before each further try
@@ -49,11 +49,11 @@ async def bounded(seconds: float, method: str, path: str) -> AsyncIterator[None]
 
 
 @contextlib.contextmanager
-def translated(method: str, path: str) -> Iterator[None]:
+def translated(method: str, path: str, server: str) -> Iterator[None]:
     try:
         yield
     except aiohttp.ClientConnectorError as error:
-        raise Unreachable(f"{method} {path}: {error}") from error
+        raise NotConnected(f"{method} {path}", server, error.os_error) from error
     except (aiohttp.ClientError, ConnectionError) as error:
         raise ConnectionLost(f"{method} {path}: {error or type(error).__name__}") from error
 

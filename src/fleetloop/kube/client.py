@@ -312,7 +312,7 @@ class Kube:
             data = orjson.dumps(body)
         async with bounded(REQUEST_TIMEOUT, method, path):  # to the answer's head: a watch goes on for ever
             for attempt in range(THROTTLED_TRIES):
-                with translated(method, path):
+                with translated(method, path, self.connection.server):
                     response = await self._session.request(
                         method,
                         URL(self.connection.server + path, encoded=True),  # nothing decodes or shortens what was quoted
@@ -329,7 +329,7 @@ class Kube:
                 response.release()
                 await asyncio.sleep(pause)
         async with response:
-            with translated(method, path):
+            with translated(method, path, self.connection.server):
                 if response.status >= 400 and not accept_errors:
                     raise error_of(response.status, decoded_or_none(await self._body_of(response)))
                 yield response

@@ -10,11 +10,15 @@ ApiError              the server answered with a Status
   Expired             a watch's version is too old: list again
   ServerFailed        the server could not tell: 429, 500 and more; it says nothing about the object
 Unreachable           no answer: connection, TLS, timeout
+  NotConnected        there was no connection to begin with
   ConnectionLost      the connection was there and broke, or only a part of the answer came
 BadConnection         the kubeconfig or the in-cluster settings are unusable
 """
 
+import os
+import socket
 from typing import Any
+from urllib.parse import urlsplit
 
 
 class ApiError(Exception):
@@ -65,12 +69,31 @@ class Unreachable(Exception):
     """No answer came; the same request may succeed later."""
 
 
+class NotConnected(Unreachable):
+    """`server` is its URL, `reason` what the dial came to."""
+
+    def __init__(self, request: str, server: str, error: OSError) -> None:
+        self.server, self.reason = server, _dialled(server, error)
+        super().__init__(f"{request}: {self.reason}")
+
+
 class ConnectionLost(Unreachable):
     pass
 
 
 class BadConnection(Exception):
     """The settings name no usable API server; the message names the file and the entry."""
+
+
+def _dialled(server: str, error: OSError) -> str:
+    url = urlsplit(server)
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    if problem := getattr(error, "verify_message", ""):
+        return f"tls: failed to verify certificate: {problem}"
+    if isinstance(error, socket.gaierror):
+        return f"dial tcp: lookup {host}: no such host"
+    reason = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    return f"dial tcp {host}:{url.port or (443 if url.scheme == 'https' else 80)}: connect: {reason.lower()}"
 
 
 _BY_REASON: dict[str, type[ApiError]] = {

@@ -4,7 +4,6 @@ Same connection, same errors, same objects as `client.Kube`; that one is for pro
 """
 
 import http.client
-import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import orjson
 
 from fleetloop.kube.connection import Connection
 from fleetloop.kube.discovery import AGGREGATED, Resource, resources_in
-from fleetloop.kube.errors import ApiError, KindUnknown, NotFound, Unreachable, error_of
+from fleetloop.kube.errors import ApiError, KindUnknown, NotConnected, NotFound, Unreachable, error_of
 from fleetloop.kube.objects import Manifest, ObjectRef, ref_of
 
 PAGE = 500
@@ -195,6 +194,8 @@ class OneShot:
         with _Translated(method, self._connection.server + path):
             for attempt in range(THROTTLED_TRIES):
                 _allow(connection, min(self._remaining(), REQUEST_TIMEOUT))
+                if connection.sock is None:
+                    self._connect(connection, f"{method} {self._connection.server}{path}")
                 connection.putrequest(method, target)
                 for name, value in headers:
                     connection.putheader(name, value)
@@ -207,6 +208,14 @@ class OneShot:
             if response.status >= 400:
                 raise error_of(response.status, _decoded(response.read()))
             return response
+
+    def _connect(self, connection: http.client.HTTPConnection, request: str) -> None:
+        try:
+            connection.connect()
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise NotConnected(request, self._connection.server, error) from error
 
     def _dial(self) -> http.client.HTTPConnection:
         """A connection that is opened by its first request."""
@@ -250,7 +259,7 @@ class _Translated:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, TimeoutError | ApiError):
             return
-        if isinstance(error, OSError | http.client.HTTPException | socket.gaierror):
+        if isinstance(error, OSError | http.client.HTTPException):
             reason = (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
             raise Unreachable(f"{self._what}: {reason}") from error
 

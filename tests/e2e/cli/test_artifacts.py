@@ -271,20 +271,22 @@ async def test_a_busy_registry_is_asked_again(shelf: Shelf) -> None:
         (("push", "x", *ABOUT, "--path=."), "URL must be in format 'oci://<domain>/<org>/<repo>'"),
         (
             ("push", "oci://x/y", *ABOUT, "--path=/nope"),
-            "invalid path '/nope', must point to an existing directory or file",
+            "invalid path '/nope', must point to an existing directory or file: stat /nope: no such file or directory",
         ),
         (
             ("push", "oci://x/y", *ABOUT, "--path=.", "-a=x"),
             "invalid annotation x, must be in the format key=value",
         ),
         (("pull", "x"), "output path cannot be empty"),
-        (("pull", "x", "-o=/nope"), 'invalid output path "/nope": it is no directory'),
+        (("pull", "x", "-o=/nope"), 'invalid output path "/nope": stat /nope: no such file or directory'),
+        (("pull", "x", "-o=/dev/null"), 'invalid output path "/dev/null": it is no directory'),
         (("pull", "x", "-o=/tmp"), "URL must be in format 'oci://<domain>/<org>/<repo>'"),
         (("tag",), "artifact name is required"),
         (("tag", "oci://x/y"), "--tag is required"),
         (("diff",), "artifact URL is required"),
         (("diff", "oci://x/y"), 'invalid path ""'),
         (("build",), 'invalid path ""'),
+        (("build", "--path=/nope"), "invalid path '/nope', must point to an existing directory or file"),
     ],
 )
 def test_usage(words: tuple[str, ...], message: str) -> None:

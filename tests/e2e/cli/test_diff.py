@@ -212,7 +212,7 @@ async def test_a_new_kustomization(fleet: Fleet) -> None:
     ("words", "message", "code"),
     [
         ((), "kustomization name is required", 1),
-        (("apps", "--path=nope"), 'invalid resource path "nope"', 2),
+        (("apps", "--path=nope"), f'invalid resource path "{Path.cwd()}/nope"', 2),
         (("apps", "--path=.", "--kustomization-file=nope"), 'invalid kustomization file "nope"', 1),
         (("apps", "--path=.", "--ignore-not-found"), "kustomization file is required when assuming new kustomizations", 2),
         (("apps", "--path=.", "--context=nope"), 'context "nope" does not exist', 2),

@@ -97,3 +97,37 @@ async def test_a_tenant_keeps_the_labels_of_its_namespace(space: Space) -> None:
     labels = labels_of(await space.kube.get(namespace))
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     assert (labels["toolkit.fluxcd.io/tenant"], labels["cost"]) == ("team", "42")
+
+
+async def test_suspend_when_it_is_refused(recorded: Space) -> None:
+    """⚠ CLI27: by name a line and success, whatever is refused; with --all an error."""
+    user, rbac = f"viewer-{recorded.name}", "rbac.authorization.k8s.io"
+    by_name = await recorded.cli("suspend", "ks", "ok", "build-fails", f"--as={user}")
+    assert by_name.code == 0
+    assert [line.partition(":")[0] for line in by_name.errors.splitlines()] == [
+        f"✗ failed suspending Kustomization {name} in {recorded.name} namespace" for name in ("ok", "build-fails")
+    ]
+    await recorded.kube.apply(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": "viewer", "namespace": recorded.name},
+            "roleRef": {"apiGroup": rbac, "kind": "Role", "name": "viewer"},
+            "subjects": [{"kind": "User", "name": user}],
+        }
+    )
+    group = recorded.ref("Kustomization", "ok").group
+    await recorded.kube.apply(
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "Role",
+            "metadata": {"name": "viewer", "namespace": recorded.name},
+            "rules": [{"apiGroups": [group], "resources": ["kustomizations"], "verbs": ["get", "list"]}],
+        }
+    )
+    all_of_them = await recorded.cli("suspend", "ks", "--all", f"--as={user}")
+    assert all_of_them.code == 1
+    assert all_of_them.errors.splitlines()[-1].startswith("✗ kustomizations.kustomize.toolkit.fluxcd.io ")
+    by_name = await recorded.cli("suspend", "ks", "ok", f"--as={user}")
+    assert by_name.code == 0
+    assert f"✗ failed suspending Kustomization ok in {recorded.name} namespace: " in by_name.errors

@@ -99,6 +99,7 @@ async def test_a_program_is_a_command(world: World) -> None:
 
 async def test_install_update_uninstall(world: World) -> None:
     assert await world.cli("plugin", "list") == Finished("No plugins found\n", "", 0)
+    assert await world.cli("plugin", "update") == Finished("No plugins found\n", "", 0)
     world.publish("1.1.0", "1.0.0")
     assert await world.cli("plugin", "install", "mirror@1.0.0") == Finished("", "✔ installed mirror v1.0.0\n", 0)
     assert (await world.cli("mirror")).output == "mirror 1.0.0\n"
@@ -113,6 +114,12 @@ async def test_install_update_uninstall(world: World) -> None:
     assert updated == Finished("", "✔ updated mirror v1.0.0 → v1.1.0\n⚠️ skipping own (manually installed)\n", 0)
     again = await world.cli("plugin", "upgrade", "mirror")
     assert again == Finished("", "✔ mirror already up to date (v1.1.0)\n", 0)
+    world.publish("1.2.0", checksum="0a" * 32)
+    broken = await world.cli("plugin", "update", "mirror")
+    assert (broken.code, broken.errors.partition(": ")[0]) == (0, "✗ error updating mirror")
+    del world.files["catalog/mirror.yaml"]
+    missing = await world.cli("plugin", "update", "mirror")
+    assert missing == Finished("", '✗ error checking mirror: plugin "mirror" not found in catalog\n', 0)
     assert await world.cli("plugin", "delete", "mirror") == Finished("", "✔ uninstalled mirror\n", 0)
     assert await world.cli("plugin", "uninstall", "mirror") == Finished("", '✗ plugin "mirror" is not installed\n', 1)
     assert sorted(path.name for path in world.folder.iterdir()) == ["flux-own"]

@@ -46,9 +46,12 @@ def test_create_does_not_check_the_namespace() -> None:
     assert "namespace: Bad_NS" in done.output and done.code == 0
 
 
-def test_other_verbs_check_the_namespace() -> None:
-    """⚠ CLI4."""
-    assert cli("get", "ks", "-n", "Bad_NS").errors == '✗ namespace must be a valid DNS label: "Bad_NS"\n'
+@pytest.mark.parametrize(
+    "words", [["get", "ks"], ["reconcile", "ks"], ["envsubst"], ["get", "all", "--watch"], ["pull", "artifact"]]
+)
+def test_other_verbs_check_the_namespace_first(words: list[str]) -> None:
+    """⚠ CLI4: also those that need none, and before anything else that is wrong."""
+    assert cli(*words, "-n", "Bad_NS").errors == '✗ namespace must be a valid DNS label: "Bad_NS"\n'
 
 
 def test_namespace_of_the_environment_is_the_default() -> None:
@@ -60,6 +63,12 @@ def test_namespace_of_the_environment_is_the_default() -> None:
     bad = cli(*words, FLUX_SYSTEM_NAMESPACE="Te_am")
     assert bad.errors == '⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: "Te_am"\n'
     assert "namespace: flux-system" in bad.output
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["get", "--help"], ["completion", "bash"]])
+def test_an_invalid_namespace_of_the_environment_is_told_at_every_start(words: list[str]) -> None:
+    told = '⚠️  ignoring invalid FLUX_SYSTEM_NAMESPACE: "Te_am"\n'
+    assert cli(*words, FLUX_SYSTEM_NAMESPACE="Te_am").errors == told
 
 
 def test_flags_of_a_group_stand_before_and_after_the_word() -> None:
@@ -81,6 +90,8 @@ def test_errors_of_the_command_line_come_before_any_connection() -> None:
     assert cli("events", "--for=a/b/c").errors == "✗ --for selector must be of format <kind>[/<name>]\n"
     assert cli("logs", "x").errors == "✗ no argument required\n"
     assert cli("logs", "--since-time=now").errors == "✗ now is not a valid (RFC3339) time\n"
+    selector = "unable to parse label selector: --label-selector: unable to parse requirement 'a in x'"
+    assert cli("get", "ks", "--watch", "-l", "a in x").errors == f"✗ {selector}\n"
     assert cli("get", "all", "--watch").errors == "✗ expected a single resource type, but found all\n"
 
 
@@ -88,10 +99,29 @@ def test_a_missing_kubeconfig_file() -> None:
     assert cli("get", "ks", "--kubeconfig=/no/such").errors == "✗ stat /no/such: no such file or directory\n"
 
 
-def test_an_unreachable_cluster_is_one_line(tmp_path: Path) -> None:
-    done = cli("get", "ks", "--server=http://127.0.0.1:1")
-    assert done.code == 1
-    assert done.errors.startswith("✗ ") and done.errors.count("\n") == 1 and "127.0.0.1:1" in done.errors
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["get", "ks"], 1),
+        (["get", "all"], 1),
+        (["stats"], 1),
+        (["events"], 1),
+        (["logs"], 1),
+        (["diff", "ks", "a", "--path=/"], 2),
+    ],
+)
+def test_an_unreachable_cluster_is_one_line(words: list[str], code: int) -> None:
+    """The same for every verb, whichever request it would have begun with."""
+    for server in ("http://127.0.0.1:1", "https://localhost:1"):
+        told = f'✗ failed to get server groups: Get "{server}/api": dial tcp {server.partition("//")[2]}: '
+        done = cli(*words, f"--server={server}")
+        assert (done.output, done.errors, done.code) == ("", f"{told}connect: connection refused\n", code)
+
+
+@pytest.mark.parametrize("words", [["get", "ks"], ["logs"]])
+def test_a_cluster_whose_name_is_unknown(words: list[str]) -> None:
+    told = '✗ failed to get server groups: Get "https://nowhere.invalid/api": dial tcp: lookup nowhere.invalid: no such host\n'
+    assert cli(*words, "--server=https://nowhere.invalid") == Finished("", told, 1)
 
 
 def test_through_a_link_named_flux_messages_say_flux(tmp_path: Path) -> None:
@@ -138,9 +168,26 @@ def test_completion_of_words_and_flags() -> None:
     assert answers("fleetloop logs --level ", 3) == ["debug", "info", "error"]
 
 
-def test_completion_with_an_unreachable_cluster_fails_quietly() -> None:
-    done = cli(_FLEETLOOP_COMPLETE="bash_complete", COMP_WORDS="fleetloop get ks ", COMP_CWORD="3")
-    assert (done.code, done.output) == (1, "")
+def test_the_script_for_zsh_ends_as_people_load_it() -> None:
+    """`. <(fleetloop completion zsh) && compdef _fleetloop fleetloop` is in their .zshrc."""
+    lines = cli("completion", "zsh").output.splitlines()
+    assert "_fleetloop() {" in lines
+    assert lines[-1] == "compdef _fleetloop fleetloop"
+
+
+@pytest.mark.parametrize("verb", ["get ks", "build ks", "diff hr", "get ks --kubeconfig /no/such"])
+def test_completion_with_an_unreachable_cluster_fails_quietly(verb: str) -> None:
+    line = f"fleetloop {verb} "
+    bad = {"FLUX_SYSTEM_NAMESPACE": "Te_am"}
+    done = cli(_FLEETLOOP_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(line.split())), **bad)
+    assert done == Finished("", "", 1)
+
+
+def test_completion_of_contexts(tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("contexts: [{name: prod}, {name: test}]")
+    line = f"fleetloop --kubeconfig {config} --context p"
+    assert cli(_FLEETLOOP_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD="4").output == "plain,prod\n"
 
 
 def test_a_closed_pipe_ends_the_command_quietly() -> None:

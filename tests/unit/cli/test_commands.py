@@ -72,6 +72,25 @@ def test_other_names(title: str) -> None:
         assert command_at([*group, alias.strip()])[0].name == wanted.name
 
 
+@pytest.mark.parametrize("title", COMMANDS)
+def test_usage(title: str) -> None:
+    command, _ = command_at(title.split()[1:])
+    ours = [title, *command.collect_usage_pieces(click.Context(command))]
+    assert f"usage: {' '.join(ours)}" == COMMANDS[title][0]
+
+
+def test_help_tells_other_names_and_of_itself() -> None:
+    def help_of(*words: str) -> str:
+        command, _ = command_at(list(words))
+        return command.get_help(click.Context(command, obj=CommandLine("fleetloop")))
+
+    assert "Aliases:\n  kustomization, ks\n" in help_of("suspend", "kustomization")
+    assert "Aliases:\n  helmrelease, hr\n" in help_of("build", "helmrelease")
+    assert "Aliases:\n  sources, source\n" in help_of("get", "sources")
+    assert "Aliases:" not in help_of("get")
+    assert "\n  help  " in help_of()
+
+
 def test_global_flags() -> None:
     theirs = {without_default(line.strip()) for line in BLOCKS["global flags of every command"] if line.strip()}
     assert {spelled(flag) for flag in GLOBAL_FLAGS} == theirs

@@ -1,5 +1,6 @@
 """`create … --export` and its refusals: what is printed, without a cluster."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,14 @@ class Printed:
         (("image", "update", "ab"), "a reference to a GitRepository is required (--git-repo-ref)"),
         (("secret", "notation", "ab"), "--ca-cert-file is required"),
         (("secret", "notation", "ab", "--ca-cert-file=a.crt"), "--trust-policy-file is required"),
+        (
+            ("secret", "notation", "ab", "--ca-cert-file=a.crt", "--trust-policy-file=/nope"),
+            "unable to read trust policy file: open /nope: no such file or directory",
+        ),
+        (
+            ("secret", "githubapp", "ab", "--app-id=1", "--export"),
+            "unable to read private key file: open : no such file or directory",
+        ),
     ],
 )
 def test_refused(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
@@ -246,3 +255,25 @@ def test_secret_notation(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> 
     assert Printed(capsys, *words, ca).errors.startswith("✗ invalid trust policy: ")
     policy.write_text("{")
     assert Printed(capsys, *words, ca).errors.startswith(f"✗ failed to unmarshal trust policy {policy}: ")
+
+
+def test_a_charts_source_may_have_dots_in_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is in the chart's namespace; that of a HelmRelease may be in another, behind the last dot."""
+    source = "--source=HelmRepository/charts.v2"
+    chart = Printed(capsys, "source", "chart", "ab", source, "--chart=app", "--export").spec
+    assert chart["sourceRef"] == {"kind": "HelmRepository", "name": "charts.v2"}
+    release = Printed(capsys, "hr", "ab", source, "--chart=app", "--export").spec
+    assert release["chart"]["spec"]["sourceRef"] == {"kind": "HelmRepository", "name": "charts", "namespace": "v2"}
+
+
+def test_certificates_for_notation_are_all_looked_at(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    statement = {"name": "a", "registryScopes": ["*"], "signatureVerification": {"level": "skip"}}
+    policy = tmp_path / "trustpolicy.json"
+    policy.write_text(json.dumps({"version": "1.0", "trustPolicies": [statement]}))
+    files = f"--ca-cert-file=/nope/a.txt,/nope/b.crt,{tmp_path}/c"
+    done = Printed(capsys, "secret", "notation", "ab", files, f"--trust-policy-file={policy}")
+    assert done.errors == (
+        "✗ a.txt must end with either .crt or .pem\n"
+        "unable to read TLS CA file: open /nope/b.crt: no such file or directory\n"
+        "c must end with either .crt or .pem\n"
+    )

@@ -128,7 +128,7 @@ def kustomization(**fields: Any) -> dict[str, Any]:
 
 
 def test_health_checks() -> None:
-    spec = kustomization(health_check=("deployment/app.demo", "HelmRelease/db.demo"), health_check_timeout=120.0)
+    spec = kustomization(health_check=("Deployment/app.demo", "HelmRelease/db.demo"), health_check_timeout=120.0)
     assert spec["healthChecks"] == [
         {"kind": "Deployment", "name": "app", "namespace": "demo"},
         {"apiVersion": "helm.toolkit.fluxcd.io/v2", "kind": "HelmRelease", "name": "db", "namespace": "demo"},
@@ -140,7 +140,9 @@ def test_health_checks() -> None:
 @pytest.mark.parametrize(
     ("check", "message"),
     [
-        ("app", "invalid health check 'app' must be in the format 'kind/name.namespace' ['app']"),
+        ("app", "invalid health check 'app' must be in the format 'kind/name.namespace' [app]"),
+        ("a/b/c", "invalid health check 'a/b/c' must be in the format 'kind/name.namespace' [a b c]"),
+        ("deployment/a.b", "invalid health check kind 'deployment' can be HelmRelease, Deployment, DaemonSet or StatefulSet"),
         ("Pod/app.demo", "invalid health check kind 'Pod' can be HelmRelease, Deployment, DaemonSet or StatefulSet"),
         ("Deployment/app", "invalid health check 'Deployment/app' must be in the format 'kind/name.namespace'"),
     ],
