@@ -153,6 +153,25 @@ async def test_a_version_that_crashes_rolls_back_in_place(space: Space) -> None:
     await space.ready(version=4)
 
 
+async def test_what_failed_to_be_rendered_otherwise_is_tried_again(space: Space) -> None:
+    """Only the post-renderers changed: what was rolled back to is not what they wish."""
+    await space.publish(chart(templates={"web.yaml": CRASHING, "settings.yaml": CONFIG_MAP}))
+    remediation = {"remediation": {"retries": 1}}
+    await space.install(timeout="10s", values={"crash": "false"}, upgrade=remediation)
+    await space.ready(version=1)
+    patch = """[{"op": "add", "path": "/spec/template/metadata/annotations/local.fleetloop.dev~1fail", "value": "true"}]"""
+    renderers = [{"kustomize": {"patches": [{"patch": patch, "target": {"kind": "Deployment"}}]}}]
+    await space.install(timeout="10s", values={"crash": "false"}, upgrade=remediation, postRenderers=renderers)
+    live = await space.failed("RetriesExceeded", "Stalled")
+    assert (live["status"]["upgradeFailures"], snapshot(live)["version"]) == (2, 5)
+    assert "observedPostRenderersDigest" not in live["status"]
+    await space.install(timeout="10s", values={"crash": "false"}, upgrade=remediation)
+    live = await space.ready(version=5)
+    await space.install(timeout="10s", values={"crash": "false"}, commonMetadata={"labels": {"a": "b"}})
+    live = await space.ready(version=6)
+    assert live["status"]["observedCommonMetadataDigest"].startswith("sha256:")
+
+
 async def test_tests_run_after_the_release(space: Space) -> None:
     templates = {"settings.yaml": CONFIG_MAP, "test.yaml": TEST_POD}
     await space.publish(chart(templates=templates))

@@ -87,12 +87,16 @@ class Loop:
                 chart_name=run.chart_name,
                 chart_version=run.version,
                 config_digest=run.config_digest,
-                rendered_otherwise=draft.observed_generation != release.metadata.generation and self._rendered_otherwise(),
+                rendered_otherwise=self._rendered_otherwise(),
                 tests=bool(release.spec.test and release.spec.test.enable),
                 ignore_test_failures=self._ignores_tests(),
             )
         )
-        if verdict.state is not State.IN_SYNC or not detects_drift(release):
+        if verdict.state is not State.IN_SYNC:
+            return verdict, []
+        digests = rendering_digests(release, run.helm.algorithm)
+        draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
+        if not detects_drift(release):
             return verdict, []
         drifted = await self._drift(self._stored[0].version)
         return (Verdict(State.DRIFTED, "objects differ"), drifted) if drifted else (verdict, [])
@@ -110,7 +114,10 @@ class Loop:
             raise StateError(f"unable to determine cluster state: {error}") from error
 
     def _rendered_otherwise(self) -> bool:
+        """By a generation before this one; what this pass released is rendered as it shall be."""
         draft, release = self._draft, self._release
+        if draft.observed_generation == release.metadata.generation or "release" in self._done:
+            return False
         digests = (draft.observed_post_renderers_digest, draft.observed_common_metadata_digest)
         return digests != rendering_digests(release, self._run.helm.algorithm)
 
@@ -144,10 +151,7 @@ class Loop:
         match action:
             case Action.INSTALL | Action.UPGRADE:
                 draft.history = () if verdict.state is State.UNMANAGED else self._kept_history()
-                acted = await actions.install_or_upgrade(run, action)
-                digests = rendering_digests(self._release, run.helm.algorithm)
-                draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
-                return acted
+                return await actions.install_or_upgrade(run, action)
             case Action.TEST:
                 if draft.is_true(conditions.REMEDIATED):
                     self._recover()
@@ -202,8 +206,6 @@ class Loop:
             run.mark(conditions.DRIFTED, "False", "NoDriftDetected", f"No drift detected for release {named(run.released)}")
         self._recover()
         draft.history = self._kept_history()
-        digests = rendering_digests(release, run.helm.algorithm)
-        draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
         reset_counters(draft)
         return Done(after=seconds_of(release.spec.interval), message="release is in sync", is_news=bool(self._done))
 
