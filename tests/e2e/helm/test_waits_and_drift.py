@@ -115,7 +115,7 @@ async def test_drift_is_put_back_by_the_watch(space: Space) -> None:
     await space.kube.patch(space.config_map(), {"data": {"greeting": "foreign"}}, field_manager="kubectl-edit")
     await space.until(space.config_map(), lambda live: live["data"] == {"greeting": "hello"})
     told = f"Cluster state of release {space.name}/app.v1 has drifted from the desired state:\n"
-    line = f"ConfigMap/{space.name}/app-settings changed (0 additions, 1 change, 0 removals)"
+    line = f"ConfigMap/{space.name}/app-settings changed (0 additions, 1 changes, 0 removals)"
     await space.until(space.release, lambda live: condition(live, "Drifted").get("reason") == "NoDriftDetected")
     assert ("Warning", "DriftDetected", told + line) in await space.events()
     await space.kube.delete(space.config_map())

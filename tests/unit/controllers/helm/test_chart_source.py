@@ -148,7 +148,7 @@ def test_timeouts() -> None:
 def test_drift_is_counted_and_rules_name_their_field() -> None:
     live = {"a": 1, "b": [1, 2], "gone": 1, "same": {"x": 1}}
     assert differences(live, {"a": 2, "b": [1], "new": 1, "same": {"x": 1}}) == Counts(1, 1, 2)
-    assert str(Counts(1, 0, 2)) == "1 addition, 0 changes, 2 removals"
+    assert str(Counts(1, 0, 2)) == "1 additions, 0 changes, 2 removals"
     whole = rules_of(release(driftDetection={"mode": "warn", "ignore": [{"paths": ["", "/data"]}]}))
     assert [places for _, places in whole.rules] == [(("data",),), ((),)]
     with pytest.raises(ValueError, match=r"spec\.driftDetection\.ignore\[0\]"):
