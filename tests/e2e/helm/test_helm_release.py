@@ -128,10 +128,12 @@ async def test_a_template_error_is_tried_again_hn7(space: Space) -> None:
 async def test_a_failed_upgrade_rolls_back_and_the_next_good_one_recovers(space: Space) -> None:
     await space.publish(chart())
     await space.install(upgrade={"remediation": {"retries": 1}, "timeout": "5s"})
-    await space.ready(version=1)
+    good = snapshot(await space.ready(version=1))
     await space.publish(chart("1.1.0", {"stuck.yaml": STUCK, "settings.yaml": CONFIG_MAP}), "1.1.0")
     live = await space.failed("RetriesExceeded", "Stalled")
     assert condition(live, "Remediated")["reason"] == "RollbackSucceeded"
+    told = await space.event_metadata("RollbackSucceeded")
+    assert (told["revision"], told["oci-digest"]) == (good["chartVersion"], good["ociDigest"]), "of what it went back to"
     assert condition(live, "Ready")["status"] == "False"
     assert await space.kube.find(ObjectRef("apps/v1", "Deployment", space.name, "stuck")) is None
     assert await space.kube.find(ObjectRef("apps/v1", "Deployment", space.name, "app-web"))

@@ -93,9 +93,17 @@ async def test_hn11_definitions_are_created_at_upgrades_too(space: Space) -> Non
 async def test_another_name_or_chart_uninstalls_first(space: Space) -> None:
     await space.publish(chart())
     await space.install()
-    await space.ready(version=1)
+    first = snapshot(await space.ready(version=1))
     await space.install(releaseName="other")
     live = await space.ready(name="other", version=1)
+    told = f"Helm uninstall succeeded for release {space.name}/app.v1 with chart web@{first['chartVersion']}"
+    assert ("Normal", "UninstallSucceeded", told) in await space.events()
+    assert (await space.event_metadata("UninstallSucceeded")) == {
+        "revision": first["chartVersion"],
+        "token": first["configDigest"],
+        "app-version": "9",
+        "oci-digest": first["ociDigest"],
+    }
     assert len(live["status"]["history"]) == 1
     assert await space.kube.find(space.config_map()) is None
     assert await space.kube.find(space.config_map("other-settings"))

@@ -131,5 +131,16 @@ def chart_named(name: str, version: str) -> str:
     return f"{name}@{version}"
 
 
+def with_chart(snapshot: Snapshot) -> str:
+    """`namespace/name.v3 with chart web@1.0.0`."""
+    return f"{named(snapshot)} with chart {chart_named(snapshot.chart_name, snapshot.chart_version)}"
+
+
+def event_metadata(version: str, token: str, app_version: str, oci_digest: str) -> dict[str, str]:
+    """Of an action's event. `token`: the digest of the values."""
+    found = {"revision": version, "token": token, "app-version": app_version, "oci-digest": oci_digest}
+    return {key: value for key, value in found.items() if value}
+
+
 def _time(text: str) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(text) if text else None

@@ -14,7 +14,7 @@ from fleetloop.controllers.helm.drift import Drifted, DriftUnknown, correct, fin
 from fleetloop.controllers.helm.engine import HelmFailed
 from fleetloop.controllers.helm.engine import Outcome as Acted
 from fleetloop.controllers.helm.failures import MoreToDo, RetryLater, StateError
-from fleetloop.controllers.helm.history import KEPT, Stored, chart_named, is_stored, named, previous, trimmed, written_over
+from fleetloop.controllers.helm.history import KEPT, Stored, is_stored, named, previous, trimmed, with_chart, written_over
 from fleetloop.controllers.helm.inventory import take_inventory
 from fleetloop.controllers.helm.next_action import KIND, REMEDIES, Action, Circumstances, exhausted, next_action
 from fleetloop.controllers.helm.remediation import active_remediation, remediation_of, retry_interval
@@ -212,8 +212,7 @@ class Loop:
     def _recover(self) -> None:
         newest, draft = self._run.released, self._draft
         was = "upgrade" if draft.condition(conditions.REMEDIATED) else draft.last_attempted_release_action or "upgrade"
-        chart = chart_named(newest.chart_name, newest.chart_version)
-        message = f"Helm {was} succeeded for release {named(newest)} with chart {chart}"
+        message = f"Helm {was} succeeded for release {with_chart(newest)}"
         conditions.recovered(draft, self._release, message, utc_now())
 
     def _once_more(self, state: State) -> Failure:
