@@ -25,6 +25,8 @@ from fleetloop.kube.managers import Takeover
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.outcome import Done, Failure, Outcome
 
+_ESCAPED = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
+
 
 class Loop:
     """Acts until the release is as wanted; each kind of action once."""
@@ -243,18 +245,15 @@ def detects_drift(release: HelmRelease) -> bool:
 def rendering_digests(release: HelmRelease, algorithm: str) -> tuple[str, str]:
     """Of the post-renderers and of the common metadata, "" where there are none. Flux: 2.4."""
     spec = release.spec
-    renderers = [msgspec.to_builtins(one) for one in spec.post_renderers]
-    common = msgspec.to_builtins(spec.common_metadata) if spec.common_metadata else None
-    return _digest(renderers, algorithm), _digest(common, algorithm)
+    return _digest(spec.post_renderers, algorithm), _digest(spec.common_metadata, algorithm)
 
 
 def _digest(value: Any, algorithm: str) -> str:
+    """Of what Go's encoder makes of it: fields in the order of the type, maps sorted."""
     if not value:
         return ""
-    text = msgspec.json.encode(value) + b"\n"
-    for sign, escaped in ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")):
-        text = text.replace(sign, escaped)
-    return f"{algorithm}:{hashlib.new(algorithm, text).hexdigest()}"
+    text = msgspec.json.encode(value, order="deterministic").decode() + "\n"
+    return f"{algorithm}:{hashlib.new(algorithm, text.translate(_ESCAPED).encode()).hexdigest()}"
 
 
 def is_requested(release: HelmRelease, annotation: str, handled: str) -> bool:
