@@ -6,8 +6,9 @@ import time
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.helm.conftest import CONFIG_MAP, Space, chart, snapshot
+from tests.e2e.helm.conftest import CONFIG_MAP, DEPLOYMENT, Space, chart, snapshot
 from tests.e2e.helm.test_helm_release import STUCK
+from tests.e2e.helm.test_releases_move import CRD
 from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -95,6 +96,37 @@ async def test_a_paused_deployment_is_not_waited_for(space: Space) -> None:
     await space.publish(chart(templates={"web.yaml": PATIENT.replace("spec: {replicas", "spec: {paused: true, replicas")}))
     await space.install(timeout="5s")
     await space.ready(version=1)
+
+
+async def test_helm_3_waited_for_its_own_kinds_only(space: Space) -> None:
+    """Strategy legacy: a custom resource may say of itself what it likes, and what has failed is waited for to the end."""
+    kind = f"Gadget{space.name.replace('-', '')}"
+    open_schema = "openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}"
+    crd = CRD.replace("openAPIV3Schema: {type: object}", open_schema).replace("GROUP", kind.lower()).replace("KIND", kind)
+    custom = f"apiVersion: helm.example.com/v1\nkind: {kind}\nmetadata: {{name: one}}\n"
+    custom += "status: {conditions: [{type: Ready, status: 'False', message: never}]}\n"
+    templates = {"crds/crd.yaml": crd, "custom.yaml": custom, "web.yaml": DEPLOYMENT, "job.yaml": JOB}
+    await space.publish(chart(templates=templates))
+    legacy = {"timeout": "20s", "waitStrategy": {"name": "legacy"}}
+    await space.install(**legacy, install={"disableWaitForJobs": True})
+    await space.ready(version=1)
+    await space.publish(chart("1.1.0", templates | {"stuck.yaml": STUCK}), "1.1.0")
+    await space.install(**legacy | {"timeout": "6s"}, upgrade={"disableWaitForJobs": True})
+    live = await space.failed("UpgradeFailed")
+    told = condition(live, "Ready")["message"]
+    assert f"timeout waiting for: [Deployment/{space.name}/stuck status: 'InProgress'" in told.replace(
+        f"Deployment/{space.name}/app-web status: 'InProgress', ", ""
+    )
+    assert kind not in told and "Job" not in told
+
+
+async def test_something_newer_ends_a_wait_of_helm_3(space: Space) -> None:
+    await space.publish(chart(templates={"stuck.yaml": "{{ if .Values.stuck }}\n" + PATIENT + "{{ end }}\n"}))
+    legacy = {"timeout": "5m", "waitStrategy": {"name": "legacy"}}
+    await space.install(**legacy, values={"stuck": True})
+    await space.until(ObjectRef("apps/v1", "Deployment", space.name, "stuck"), lambda live: bool(live.get("status")))
+    await space.install(**legacy, values={"stuck": False})
+    await space.ready(version=2)
 
 
 async def test_a_failed_hook_is_told(space: Space) -> None:

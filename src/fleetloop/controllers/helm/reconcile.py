@@ -114,8 +114,9 @@ class _Pass:
         release, draft = self._release, self._draft
         kube = acting_as(release, cluster, self._tools.settings)
         defaults = Defaults(self._tools.settings.gate("AllowDNSLookups"), self._tools.settings.gate("UseHelm3Defaults"))
-        rules = release.spec.health_check_exprs if options.waits_by_expressions(release, defaults) else ()
-        waiter = Waiter(release.key, cluster, kube, rules)
+        waiter = Waiter(
+            release.key, cluster, kube, release.spec.health_check_exprs, as_helm3=options.waits_as_helm3(release, defaults)
+        )
         helm = Helm(
             engines=self._tools.engines,
             connection=kube.connection,

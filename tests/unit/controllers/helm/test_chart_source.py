@@ -19,7 +19,7 @@ from fleetloop.controllers.helm.release import (
     rollback_options,
     timeout_of,
     upgrade_options,
-    waits_by_expressions,
+    waits_as_helm3,
 )
 from fleetloop.runtime.decode import decoded
 from tests.unit.controllers.helm.releases import release
@@ -134,9 +134,9 @@ def test_defaults_of_helm_3() -> None:
     assert install_options(release(install={"serverSideApply": True}), old)["serverSide"] == "true"
     assert (upgrade_options(plain, old)["serverSide"], rollback_options(plain)["serverSide"]) == ("auto", "auto")
     assert (post_render(plain, Defaults())["strategy"], post_render(plain, old)["strategy"]) == ("combined", "nohooks")
-    assert waits_by_expressions(plain, Defaults())
-    assert not waits_by_expressions(plain, old)
-    assert waits_by_expressions(release(waitStrategy={"name": "poller"}), old)
+    assert (waits_as_helm3(plain, Defaults()), waits_as_helm3(plain, old)) == (False, True)
+    assert not waits_as_helm3(release(waitStrategy={"name": "poller"}), old)
+    assert waits_as_helm3(release(waitStrategy={"name": "legacy"}), Defaults())
 
 
 def test_timeouts() -> None:
