@@ -42,6 +42,28 @@ async def test_hn8_retry_on_failure_hands_over_to_the_strategy_of_upgrades(space
     assert snapshot(live)["version"] == 2
 
 
+async def test_hn6_hn8_failures_count_on_after_a_success_unless_they_are_retried(space: Space) -> None:
+    """HN6: counters begin anew with something new to try. HN8: with RetryOnFailure, with success."""
+    rules = [{"apiVersion": "v1", "kind": "ConfigMap", "current": "has(data.extra)"}]
+    await space.publish(chart(templates={"settings.yaml": CONFIG_MAP}))
+    await space.install(timeout="4s", healthCheckExprs=rules, install={"remediation": {"retries": -1}})
+    await space.failed("UninstallSucceeded", "Remediated")
+    await space.until(space.config_map(), bool)
+    await space.kube.patch(space.config_map(), {"data": {"extra": "x"}})
+    live = await space.ready(status="deployed")
+    assert live["status"]["installFailures"] >= 1
+    strategy = {"strategy": {"name": "RetryOnFailure", "retryInterval": "1s"}}
+    status = {"lastAttemptedValuesChecksum": "old", "lastReleaseRevision": 7}
+    await space.kube.patch(space.release, {"status": status}, subresource="status")
+    await space.kube.patch(space.config_map(), {"data": {"extra": None}})
+    await space.install(timeout="4s", healthCheckExprs=rules, upgrade=strategy, values={"greeting": "two"})
+    await space.until(space.release, lambda live: live["status"].get("upgradeFailures", 0) == 1)
+    await space.kube.patch(space.config_map(), {"data": {"extra": "x"}})
+    live = await space.ready(status="deployed", action="upgrade")
+    assert not live["status"].keys() & {"failures", "installFailures", "upgradeFailures"}
+    assert not live["status"].keys() & status.keys(), "of older versions of the API"
+
+
 async def test_hn9_force_and_reset_count_only_together_with_a_request(space: Space) -> None:
     """HN9: alone, neither annotation does anything."""
     await space.publish(chart())

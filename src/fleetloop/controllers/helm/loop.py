@@ -208,7 +208,8 @@ class Loop:
             run.mark(conditions.DRIFTED, "False", "NoDriftDetected", f"No drift detected for release {named(run.released)}")
         self._recover()
         draft.history = self._kept_history()
-        reset_counters(draft)
+        if self._retry_interval() is not None:
+            reset_counters(draft)  # HN8; else what failed counts until there is something new to try (HN6)
         return Done(after=seconds_of(release.spec.interval), message="release is in sync", is_news=bool(self._done))
 
     def _recover(self) -> None:

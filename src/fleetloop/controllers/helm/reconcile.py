@@ -174,4 +174,5 @@ class _Pass:
         draft.last_handled_reset_at = release.metadata.annotations.get(names.RESET_AT, draft.last_handled_reset_at)
         draft.last_attempted_generation, draft.last_attempted_revision, draft.last_attempted_config_digest = wanted
         draft.last_attempted_revision_digest = run.helm.new_oci_digest
+        draft.last_attempted_values_checksum, draft.last_release_revision = "", 0  # of older versions of the API
         draft.storage_namespace = run.helm.storage_namespace
