@@ -9,6 +9,7 @@ from fleetloop.controllers.helm.memory_watch import SHORTEST_INTERVAL, MemoryLim
 from fleetloop.kube.foreign_kubeconfig import ForeignRules
 from fleetloop.runtime import kubeconfig_flags
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+from fleetloop.storage.reader import hosts_of
 
 GATES = {
     "CacheSecretsAndConfigMaps": False,
@@ -32,7 +33,7 @@ GATES = {
 @dataclass(frozen=True, slots=True)
 class HelmSettings:
     """`requeue_dependency` and `http_timeout` in seconds; `digest_algorithm` of snapshots. `drift_repair`: what others change is
-    put back at once, else at the interval."""
+    put back at once, else at the interval. `artifact_hosts`: to be asked instead of those that artifacts name."""
 
     common: CommonSettings
     requeue_dependency: float
@@ -43,6 +44,7 @@ class HelmSettings:
     watch_configs_label_selector: str
     memory: MemoryLimits
     kubeconfigs: ForeignRules
+    artifact_hosts: Mapping[str, str]
 
     def gate(self, name: str) -> bool:
         return self.common.gates[name]
@@ -76,6 +78,7 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> He
         watch_configs_label_selector=found.watch_configs_label_selector,
         memory=_memory_limits(found),
         kubeconfigs=kubeconfig_flags.foreign_rules(found, common, environment),
+        artifact_hosts=hosts_of(environment),
     )
 
 
