@@ -53,7 +53,7 @@ func open(ctx context.Context, place Place, secrets ...string) (*session, error)
 	if err != nil {
 		return nil, err
 	}
-	logs := &lastLines{}
+	logs := &lastLines{secrets: secrets}
 	cluster := kube.New(getter)
 	cluster.Namespace = place.Namespace
 	cluster.SetLogger(logs)
@@ -81,9 +81,6 @@ func (s *session) outcome(err error) (Outcome, error) {
 	}
 	if err != nil {
 		result.Error = mask.Text(err.Error(), s.secrets...)
-	}
-	for i, line := range result.Logs {
-		result.Logs[i] = mask.Text(line, s.secrets...)
 	}
 	return result, s.storage.failure
 }

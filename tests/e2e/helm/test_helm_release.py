@@ -1,6 +1,7 @@
 """helm-controller as a process against a real API server: installs, upgrades, tests, remedies, heals, removes."""
 
 import hashlib
+import re
 
 import pytest
 
@@ -110,6 +111,9 @@ async def test_a_failed_install_without_retries_is_terminal_hn6(space: Space) ->
     assert condition(live, "Ready")["reason"] == "InstallFailed"
     assert condition(live, "Ready")["message"].startswith(f"Helm install failed for release {space.name}/app with chart web@")
     assert (live["status"]["installFailures"], snapshot(live)["status"]) == (1, "failed")
+    told = next(message for _, reason, message in await space.events() if reason == "InstallFailed")
+    created = r'\n\d{4}-\d\d-\d\dT[0-9:.]+Z: Created resource via patch: {"gvk":"apps/v1, Kind=Deployment","name":"stuck",'
+    assert re.search(created, told.partition("\n\nLast Helm logs:\n")[2]), told
     await space.publish(chart("1.0.1"), "1.0.1")
     live = await space.ready(chartVersion=(await space.publish(chart("1.0.1"), "1.0.1")))
     assert condition(live, "Stalled") == {}
