@@ -150,6 +150,36 @@ async def test_a_release_that_somebody_else_made_is_adopted(space: Space) -> Non
     assert [one.get("action") for one in live["status"]["history"]] == ["upgrade", None]
 
 
+async def test_another_digest_algorithm_releases_nothing(space: Space) -> None:
+    """What is on record is compared by the algorithm that it was made with, counters and post-renderers too."""
+    await space.publish(chart())
+    labels = {"labels": {"a": "b"}}
+    await space.install(commonMetadata=labels)
+    before = snapshot(await space.ready(version=1))
+    controller = space.world.controller
+    flags = controller.flags
+    await controller.stop()
+    await space.kube.patch(space.release, {"status": {"failures": 3}}, subresource="status")
+    controller.flags = (*flags, "--snapshot-digest-algo=sha512")
+    await controller.start()
+    try:
+        await space.install(commonMetadata=labels)
+        await annotate(space, requestedAt="now")
+        live = await space.until(space.release, lambda live: handled(live, "now"))
+        assert (live["status"]["history"], live["status"]["failures"]) == ([before], 3)
+        assert live["status"]["lastAttemptedConfigDigest"].startswith("sha512:")
+        await space.install(commonMetadata=labels, interval="2h")
+        live = await space.until(space.release, is_ready)
+        assert live["status"]["history"] == [before]
+        await space.install(commonMetadata=labels, values={"greeting": "two"})
+        live = await space.ready(version=2)
+        assert [one["digest"].partition(":")[0] for one in live["status"]["history"]] == ["sha512", "sha256"]
+    finally:
+        await controller.stop()
+        controller.flags = flags
+        await controller.start()
+
+
 async def test_history_is_kept_where_the_spec_says_so(space: Space) -> None:
     await space.publish(chart())
     await space.install(uninstall={"keepHistory": True})

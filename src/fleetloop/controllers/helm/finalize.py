@@ -67,7 +67,7 @@ def _helm(cluster: Cluster, tools: HelmTools, release: HelmRelease, draft: HelmR
         namespace=namespace,
         storage_namespace=draft.storage_namespace,
         algorithm=tools.settings.digest_algorithm,
-        oci_digests={},
+        record=draft,
         new_oci_digest="",
         owner=release.namespace,
         wait=lambda args: tools.waits.answer(waiter, args),

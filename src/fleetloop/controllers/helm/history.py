@@ -8,6 +8,7 @@ import msgspec
 from fleetloop.api.helm import HookRun, Snapshot
 
 API_VERSION = "v2"  # of the digest: others are not compared
+ALGORITHMS = ("sha256", "sha384", "sha512")  # of digests
 KEPT = 5
 GOOD = frozenset({"deployed", "superseded"})
 _NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
@@ -120,6 +121,12 @@ def is_stored(snapshot: Snapshot, stored: Sequence[Stored]) -> bool:
         one.version == snapshot.version and (snapshot.api_version != API_VERSION or one.digest == snapshot.digest)
         for one in stored
     )
+
+
+def algorithm_of(digest: str, default: str) -> str:
+    """Which it was made with; `default` where it names none of ours."""
+    name = digest.partition(":")[0]
+    return name if name in ALGORITHMS else default
 
 
 def named(snapshot: Snapshot) -> str:

@@ -14,7 +14,17 @@ from fleetloop.controllers.helm.drift import Drifted, DriftUnknown, correct, fin
 from fleetloop.controllers.helm.engine import HelmFailed
 from fleetloop.controllers.helm.engine import Outcome as Acted
 from fleetloop.controllers.helm.failures import MoreToDo, RetryLater, StateError
-from fleetloop.controllers.helm.history import KEPT, Stored, is_stored, named, previous, trimmed, with_chart, written_over
+from fleetloop.controllers.helm.history import (
+    KEPT,
+    Stored,
+    algorithm_of,
+    is_stored,
+    named,
+    previous,
+    trimmed,
+    with_chart,
+    written_over,
+)
 from fleetloop.controllers.helm.inventory import take_inventory
 from fleetloop.controllers.helm.next_action import KIND, REMEDIES, Action, Circumstances, exhausted, next_action
 from fleetloop.controllers.helm.remediation import active_remediation, remediation_of, retry_interval
@@ -121,7 +131,8 @@ class Loop:
         if draft.observed_generation == release.metadata.generation or "release" in self._done:
             return False
         digests = (draft.observed_post_renderers_digest, draft.observed_common_metadata_digest)
-        return digests != rendering_digests(release, self._run.helm.algorithm)
+        algorithm = algorithm_of("".join(digests), self._run.helm.algorithm)  # of both
+        return digests != rendering_digests(release, algorithm)
 
     def _ignores_tests(self) -> bool:
         active = active_remediation(self._release, self._draft)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleetloop.api import names
+from fleetloop.controllers.helm.history import ALGORITHMS
 from fleetloop.controllers.helm.memory_watch import SHORTEST_INTERVAL, MemoryLimits
 from fleetloop.kube.foreign_kubeconfig import ForeignRules
 from fleetloop.runtime import kubeconfig_flags
@@ -57,7 +58,7 @@ def register(flags: Flags) -> None:
     flags.number("http-retry", 9, "accepted; a download that failed is tried again by the next pass, after a growing pause")
     flags.duration("http-timeout", "30s")
     kubeconfig_flags.register(flags)
-    flags.choice("snapshot-digest-algo", ("sha256", "sha384", "sha512"), "sha256")
+    flags.choice("snapshot-digest-algo", ALGORITHMS, "sha256")
     flags.many("override-manager", "field manager whose fields are taken over")
     flags.number("oom-watch-memory-threshold", 95)
     flags.duration("oom-watch-interval", "500ms")
