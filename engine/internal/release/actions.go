@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -62,10 +63,10 @@ func open(ctx context.Context, place Place, secrets ...string) (*session, error)
 		return nil, err
 	}
 	written := driver.NewSecrets(clients.Secrets(place.StorageNamespace))
-	written.SetLogger(logs)
+	written.SetLogger(slog.DiscardHandler) // Flux tells no lines of the storage
 	observed := &observing{Driver: &remembering{Driver: written}, digests: place.Digests}
 	releases := storage.Init(observed)
-	releases.SetLogger(logs)
+	releases.SetLogger(slog.DiscardHandler)
 	config := action.NewConfiguration(action.ConfigurationSetLogger(logs))
 	config.RESTClientGetter = getter
 	config.Releases = releases

@@ -21,6 +21,12 @@ type lastLines struct {
 	secrets []string // which no line tells
 }
 
+// withAttrs is a logger's handler that has attributes of its own.
+type withAttrs struct {
+	*lastLines
+	attrs []slog.Attr
+}
+
 type line struct {
 	at   time.Time
 	text string
@@ -66,9 +72,21 @@ func (l *lastLines) textOf(record slog.Record) string {
 	return fmt.Sprintf("%s: %s", text, encoded)
 }
 
-func (l *lastLines) WithAttrs([]slog.Attr) slog.Handler { return l }
+func (l *lastLines) WithAttrs(attrs []slog.Attr) slog.Handler { return withAttrs{l, attrs} }
 
 func (l *lastLines) WithGroup(string) slog.Handler { return l }
+
+func (w withAttrs) Handle(ctx context.Context, record slog.Record) error {
+	record = record.Clone()
+	record.AddAttrs(w.attrs...)
+	return w.lastLines.Handle(ctx, record)
+}
+
+func (w withAttrs) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return withAttrs{w.lastLines, slices.Concat(w.attrs, attrs)}
+}
+
+func (w withAttrs) WithGroup(string) slog.Handler { return w }
 
 func (l *lastLines) lines() []string {
 	l.mu.Lock()

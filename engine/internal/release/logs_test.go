@@ -14,7 +14,7 @@ func TestLastLinesAreAsFluxTellsThem(t *testing.T) {
 	log.Debug("first, which is gone")
 	for range 2 { // repeated, whatever comes between
 		log.Debug("creating resource(s)", "resources", 4)
-		log.Info("Created resource", "namespace", "demo", "name", "a", "dry", false)
+		log.With("namespace", "demo").With("name", "a").Info("Created resource", "dry", false)
 	}
 	log.Error("refused", slog.Any("error", errors.New("no: hunter\"2")))
 	for i := range keptLines - 3 {
