@@ -24,6 +24,7 @@ from fleetloop.storage import (
     artifact_server,
     write_tarball,
 )
+from fleetloop.storage.reader import hosts_of, redirected
 
 
 class Service:
@@ -121,11 +122,23 @@ async def test_a_right_digest_of_a_bad_archive(service: Service) -> None:
 
 async def test_host_can_be_replaced(service: Service) -> None:
     url, stored = service.publish("one", "a: 1")
-    settings = replace(ReaderSettings(), hosts={"source-controller.ns.svc": url.split("/")[2]})
+    settings = replace(ReaderSettings(), hosts=hosts_of({"SOURCE_CONTROLLER_LOCALHOST": url.split("/")[2]}))
     async with service.reader(settings).open(
         f"http://source-controller.ns.svc./{stored.path}".replace("svc.", "svc"), stored.digest
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [("source-controller.x.svc", "one:1"), ("bucket.example.com:9", "one:1"), ("source-watcher.x.svc", "two:2")],
+)
+def test_hosts_from_the_environment(host: str, asked: str) -> None:
+    hosts = hosts_of({"SOURCE_CONTROLLER_LOCALHOST": "one:1", "SOURCE_WATCHER_LOCALHOST": "two:2"})
+    assert redirected(f"http://{host}/a/b.tar.gz", hosts) == f"http://{asked}/a/b.tar.gz"
+    only = hosts_of({"SOURCE_CONTROLLER_LOCALHOST": "one:1"})
+    assert redirected("http://source-watcher.x.svc/a", only) == "http://source-watcher.x.svc/a"
+    assert redirected(f"http://{host}/a", hosts_of({})) == f"http://{host}/a"
 
 
 async def test_server_speaks_as_expected(service: Service) -> None:

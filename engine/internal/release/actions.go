@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"helm.sh/helm/v4/pkg/action"
@@ -53,7 +54,7 @@ func open(ctx context.Context, place Place, secrets ...string) (*session, error)
 	if err != nil {
 		return nil, err
 	}
-	logs := &lastLines{}
+	logs := &lastLines{secrets: secrets}
 	cluster := kube.New(getter)
 	cluster.Namespace = place.Namespace
 	cluster.SetLogger(logs)
@@ -62,10 +63,10 @@ func open(ctx context.Context, place Place, secrets ...string) (*session, error)
 		return nil, err
 	}
 	written := driver.NewSecrets(clients.Secrets(place.StorageNamespace))
-	written.SetLogger(logs)
+	written.SetLogger(slog.DiscardHandler) // Flux tells no lines of the storage
 	observed := &observing{Driver: &remembering{Driver: written}, digests: place.Digests}
 	releases := storage.Init(observed)
-	releases.SetLogger(logs)
+	releases.SetLogger(slog.DiscardHandler)
 	config := action.NewConfiguration(action.ConfigurationSetLogger(logs))
 	config.RESTClientGetter = getter
 	config.Releases = releases
@@ -81,9 +82,6 @@ func (s *session) outcome(err error) (Outcome, error) {
 	}
 	if err != nil {
 		result.Error = mask.Text(err.Error(), s.secrets...)
-	}
-	for i, line := range result.Logs {
-		result.Logs[i] = mask.Text(line, s.secrets...)
 	}
 	return result, s.storage.failure
 }

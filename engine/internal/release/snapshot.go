@@ -60,8 +60,16 @@ type digested struct {
 // came from, by the version of the release.
 type Digests struct {
 	Algorithm string         `json:"algorithm"`
+	Sealed    map[int]string `json:"sealed"` // with other algorithms
 	OCI       map[int]string `json:"oci"`
 	NewOCI    string         `json:"newOCI"` // of releases that this call makes
+}
+
+func (d Digests) algorithm(version int) string {
+	if other, ok := d.Sealed[version]; ok {
+		return other
+	}
+	return d.Algorithm
 }
 
 func (d Digests) of(version int) string {
@@ -128,14 +136,15 @@ func digestOf(release *v1.Release, digests Digests) (string, error) {
 			covered.Hooks = append(covered.Hooks, hook)
 		}
 	}
-	sum, err := newHash(digests.Algorithm)
+	algorithm := digests.algorithm(release.Version)
+	sum, err := newHash(algorithm)
 	if err != nil {
 		return "", err
 	}
 	if err := json.NewEncoder(sum).Encode(covered); err != nil {
 		return "", fmt.Errorf("digest of release %s: %w", release.Name, err)
 	}
-	return digestText(digests.Algorithm, sum), nil
+	return digestText(algorithm, sum), nil
 }
 
 func isTest(hook *v1.Hook) bool {

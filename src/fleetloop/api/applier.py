@@ -15,15 +15,18 @@ class DependencyReference(Value):
 
 
 class Selector(Value):
-    """Which objects a patch or rule concerns; every field set must match, kinds and names as anchored patterns."""
+    """Which objects a patch or rule concerns; every field set must match, kinds and names as anchored patterns.
 
-    annotation_selector: str = ""
+    Its fields, and those of Image, are in Flux's order: digests of HelmRelease's post-renderers depend on it.
+    """
+
     group: str = ""
-    kind: str = ""
-    label_selector: str = ""
-    name: str = ""
-    namespace: str = ""
     version: str = ""
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+    annotation_selector: str = ""
+    label_selector: str = ""
 
 
 class IgnoreRule(Value):
@@ -71,9 +74,9 @@ class Image(Value):
     """Another name, tag or digest for a container image."""
 
     name: str
-    digest: str = ""
     new_name: str = ""
     new_tag: str = ""
+    digest: str = ""
 
 
 class Patch(Value):

@@ -102,10 +102,10 @@ class Install(Value):
 
 
 class KustomizePostRenderer(Value):
-    """Patches and images applied to the rendered manifests."""
+    """Patches and images applied to the rendered manifests; in Flux's order, for the digest."""
 
-    images: tuple[Image, ...] = ()
     patches: tuple[Patch, ...] = ()
+    images: tuple[Image, ...] = ()
 
 
 class PostRenderer(Value):

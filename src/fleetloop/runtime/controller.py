@@ -294,8 +294,11 @@ class Controller(Generic[T]):
         if failure.severity:
             report.event(failure.severity, failure.reason, str(failure), failure.metadata)
             logger().error("Reconciliation failed", error=str(failure), reason=failure.reason)
+        else:
+            logger().info("Reconciliation did not succeed", error=str(failure), reason=failure.reason)
         if failure.retry is Retry.AFTER and failure.after is not None:
-            self.queue.add_after(key, failure.after)
+            percentage = self._settings.jitter_percentage if failure.is_jittered else 0
+            self.queue.add_after(key, with_jitter(failure.after, percentage))
         elif failure.retry is Retry.BACKOFF:
             self._back_off(key)
 

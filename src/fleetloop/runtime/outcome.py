@@ -72,12 +72,13 @@ PassEnd = Literal["success", "requeue_after", "error", "terminal_error", "bug"] 
 class Failure(Exception):
     """What a user sees when a pass fails: `reason` is the condition's, the message names object and field and holds no secret.
 
-    `severity` is the event's; None emits none.
+    `severity` is the event's; None emits none. `is_jittered`: the time to the next try varies as an interval does.
     """
 
     reason = "ReconciliationFailed"
     retry = Retry.BACKOFF
     severity: Severity | None = "Warning"
+    is_jittered = False
 
     def __init__(self, message: str, *, after: float | None = None, metadata: Mapping[str, str] | None = None) -> None:
         """`after`: seconds to the next try. `metadata`: the event's."""

@@ -42,7 +42,8 @@ class ArtifactTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ReaderSettings:
-    """`hosts`: host of a URL -> host[:port] to use instead. `timeout`: seconds for one download. `kept_bytes`: unpacked."""
+    """`hosts`: how the host of a URL begins -> host[:port] to use instead, the first that fits. `timeout`: seconds for one
+    download. `kept_bytes`: unpacked."""
 
     hosts: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 60.0
@@ -52,6 +53,12 @@ class ReaderSettings:
 
 
 STANDARD = ReaderSettings()
+
+
+def hosts_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """For `ReaderSettings.hosts`: for controllers that run outside of the cluster that they serve."""
+    watcher, controller = environment.get("SOURCE_WATCHER_LOCALHOST", ""), environment.get("SOURCE_CONTROLLER_LOCALHOST", "")
+    return {"source-watcher": watcher, "": controller}
 
 
 @dataclass(slots=True)
@@ -139,9 +146,9 @@ class ArtifactReader:
 
 
 def redirected(url: str, hosts: Mapping[str, str]) -> str:
-    """The URL with its host replaced as `hosts` says (SOURCE_CONTROLLER_LOCALHOST and alike)."""
+    """The URL with its host replaced as `hosts` says."""
     parts = urlsplit(url)
-    other = hosts.get(parts.hostname or "")
+    other = next((other for start, other in hosts.items() if (parts.hostname or "").startswith(start)), "")
     return parts._replace(netloc=other).geturl() if other else url
 
 

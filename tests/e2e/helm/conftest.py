@@ -161,6 +161,12 @@ class Space:
                     if (event.object.get("reason"), event.object.get("message")) == (reason, message):
                         return
 
+    async def event_metadata(self, reason: str) -> dict[str, str]:
+        """Of the release's event with this reason."""
+        found = await self.kube.list("v1", "Event", self.name)
+        annotations = next(e["metadata"]["annotations"] for e in found if e["reason"] == reason)
+        return {key.removeprefix("helm.toolkit.fluxcd.io/"): value for key, value in annotations.items()}
+
 
 def is_ready(manifest: Manifest) -> bool:
     seen = (manifest.get("status") or {}).get("observedGeneration") == manifest["metadata"]["generation"]

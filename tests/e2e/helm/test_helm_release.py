@@ -1,6 +1,7 @@
 """helm-controller as a process against a real API server: installs, upgrades, tests, remedies, heals, removes."""
 
 import hashlib
+import re
 
 import pytest
 
@@ -125,6 +126,9 @@ async def test_a_failed_install_without_retries_is_terminal_hn6(space: Space) ->
     assert condition(live, "Ready")["reason"] == "InstallFailed"
     assert condition(live, "Ready")["message"].startswith(f"Helm install failed for release {space.name}/app with chart web@")
     assert (live["status"]["installFailures"], snapshot(live)["status"]) == (1, "failed")
+    told = next(message for _, reason, message in await space.events() if reason == "InstallFailed")
+    created = r'\n\d{4}-\d\d-\d\dT[0-9:.]+Z: Created resource via patch: {"gvk":"apps/v1, Kind=Deployment","name":"stuck",'
+    assert re.search(created, told.partition("\n\nLast Helm logs:\n")[2]), told
     await space.publish(chart("1.0.1"), "1.0.1")
     live = await space.ready(chartVersion=(await space.publish(chart("1.0.1"), "1.0.1")))
     assert condition(live, "Stalled") == {}
@@ -143,10 +147,12 @@ async def test_a_template_error_is_tried_again_hn7(space: Space) -> None:
 async def test_a_failed_upgrade_rolls_back_and_the_next_good_one_recovers(space: Space) -> None:
     await space.publish(chart())
     await space.install(upgrade={"remediation": {"retries": 1}, "timeout": "5s"})
-    await space.ready(version=1)
+    good = snapshot(await space.ready(version=1))
     await space.publish(chart("1.1.0", {"stuck.yaml": STUCK, "settings.yaml": CONFIG_MAP}), "1.1.0")
     live = await space.failed("RetriesExceeded", "Stalled")
     assert condition(live, "Remediated")["reason"] == "RollbackSucceeded"
+    told = await space.event_metadata("RollbackSucceeded")
+    assert (told["revision"], told["oci-digest"]) == (good["chartVersion"], good["ociDigest"]), "of what it went back to"
     assert condition(live, "Ready")["status"] == "False"
     assert await space.kube.find(ObjectRef("apps/v1", "Deployment", space.name, "stuck")) is None
     assert await space.kube.find(ObjectRef("apps/v1", "Deployment", space.name, "app-web"))
@@ -166,6 +172,25 @@ async def test_a_version_that_crashes_rolls_back_in_place(space: Space) -> None:
     assert (snapshot(live)["version"], snapshot(live)["status"]) == (3, "deployed")
     await space.install(values={"crash": "false", "greeting": "again"}, upgrade=remediation)
     await space.ready(version=4)
+
+
+async def test_what_failed_to_be_rendered_otherwise_is_tried_again(space: Space) -> None:
+    """Only the post-renderers changed: what was rolled back to is not what they wish."""
+    await space.publish(chart(templates={"web.yaml": CRASHING, "settings.yaml": CONFIG_MAP}))
+    remediation = {"remediation": {"retries": 1}}
+    await space.install(timeout="10s", values={"crash": "false"}, upgrade=remediation)
+    await space.ready(version=1)
+    patch = """[{"op": "add", "path": "/spec/template/metadata/annotations/local.fleetloop.dev~1fail", "value": "true"}]"""
+    renderers = [{"kustomize": {"patches": [{"patch": patch, "target": {"kind": "Deployment"}}]}}]
+    await space.install(timeout="10s", values={"crash": "false"}, upgrade=remediation, postRenderers=renderers)
+    live = await space.failed("RetriesExceeded", "Stalled")
+    assert (live["status"]["upgradeFailures"], snapshot(live)["version"]) == (2, 5)
+    assert "observedPostRenderersDigest" not in live["status"]
+    await space.install(timeout="10s", values={"crash": "false"}, upgrade=remediation)
+    live = await space.ready(version=5)
+    await space.install(timeout="10s", values={"crash": "false"}, commonMetadata={"labels": {"a": "b"}})
+    live = await space.ready(version=6)
+    assert live["status"]["observedCommonMetadataDigest"].startswith("sha256:")
 
 
 async def test_tests_run_after_the_release(space: Space) -> None:

@@ -42,6 +42,28 @@ async def test_hn8_retry_on_failure_hands_over_to_the_strategy_of_upgrades(space
     assert snapshot(live)["version"] == 2
 
 
+async def test_hn6_hn8_failures_count_on_after_a_success_unless_they_are_retried(space: Space) -> None:
+    """HN6: counters begin anew with something new to try. HN8: with RetryOnFailure, with success."""
+    rules = [{"apiVersion": "v1", "kind": "ConfigMap", "current": "has(data.extra)"}]
+    await space.publish(chart(templates={"settings.yaml": CONFIG_MAP}))
+    await space.install(timeout="4s", healthCheckExprs=rules, install={"remediation": {"retries": -1}})
+    await space.failed("UninstallSucceeded", "Remediated")
+    await space.until(space.config_map(), bool)
+    await space.kube.patch(space.config_map(), {"data": {"extra": "x"}})
+    live = await space.ready(status="deployed")
+    assert live["status"]["installFailures"] >= 1
+    strategy = {"strategy": {"name": "RetryOnFailure", "retryInterval": "1s"}}
+    status = {"lastAttemptedValuesChecksum": "old", "lastReleaseRevision": 7}
+    await space.kube.patch(space.release, {"status": status}, subresource="status")
+    await space.kube.patch(space.config_map(), {"data": {"extra": None}})
+    await space.install(timeout="4s", healthCheckExprs=rules, upgrade=strategy, values={"greeting": "two"})
+    await space.until(space.release, lambda live: live["status"].get("upgradeFailures", 0) == 1)
+    await space.kube.patch(space.config_map(), {"data": {"extra": "x"}})
+    live = await space.ready(status="deployed", action="upgrade")
+    assert not live["status"].keys() & {"failures", "installFailures", "upgradeFailures"}
+    assert not live["status"].keys() & status.keys(), "of older versions of the API"
+
+
 async def test_hn9_force_and_reset_count_only_together_with_a_request(space: Space) -> None:
     """HN9: alone, neither annotation does anything."""
     await space.publish(chart())
@@ -93,9 +115,17 @@ async def test_hn11_definitions_are_created_at_upgrades_too(space: Space) -> Non
 async def test_another_name_or_chart_uninstalls_first(space: Space) -> None:
     await space.publish(chart())
     await space.install()
-    await space.ready(version=1)
+    first = snapshot(await space.ready(version=1))
     await space.install(releaseName="other")
     live = await space.ready(name="other", version=1)
+    told = f"Helm uninstall succeeded for release {space.name}/app.v1 with chart web@{first['chartVersion']}"
+    assert ("Normal", "UninstallSucceeded", told) in await space.events()
+    assert (await space.event_metadata("UninstallSucceeded")) == {
+        "revision": first["chartVersion"],
+        "token": first["configDigest"],
+        "app-version": "9",
+        "oci-digest": first["ociDigest"],
+    }
     assert len(live["status"]["history"]) == 1
     assert await space.kube.find(space.config_map()) is None
     assert await space.kube.find(space.config_map("other-settings"))
@@ -118,6 +148,36 @@ async def test_a_release_that_somebody_else_made_is_adopted(space: Space) -> Non
     await space.install(suspend=None)
     live = await space.ready(version=2, action="upgrade")
     assert [one.get("action") for one in live["status"]["history"]] == ["upgrade", None]
+
+
+async def test_another_digest_algorithm_releases_nothing(space: Space) -> None:
+    """What is on record is compared by the algorithm that it was made with, counters and post-renderers too."""
+    await space.publish(chart())
+    labels = {"labels": {"a": "b"}}
+    await space.install(commonMetadata=labels)
+    before = snapshot(await space.ready(version=1))
+    controller = space.world.controller
+    flags = controller.flags
+    await controller.stop()
+    await space.kube.patch(space.release, {"status": {"failures": 3}}, subresource="status")
+    controller.flags = (*flags, "--snapshot-digest-algo=sha512")
+    await controller.start()
+    try:
+        await space.install(commonMetadata=labels)
+        await annotate(space, requestedAt="now")
+        live = await space.until(space.release, lambda live: handled(live, "now"))
+        assert (live["status"]["history"], live["status"]["failures"]) == ([before], 3)
+        assert live["status"]["lastAttemptedConfigDigest"].startswith("sha512:")
+        await space.install(commonMetadata=labels, interval="2h")
+        live = await space.until(space.release, is_ready)
+        assert live["status"]["history"] == [before]
+        await space.install(commonMetadata=labels, values={"greeting": "two"})
+        live = await space.ready(version=2)
+        assert [one["digest"].partition(":")[0] for one in live["status"]["history"]] == ["sha512", "sha256"]
+    finally:
+        await controller.stop()
+        controller.flags = flags
+        await controller.start()
 
 
 async def test_history_is_kept_where_the_spec_says_so(space: Space) -> None:

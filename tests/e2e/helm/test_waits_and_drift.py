@@ -6,8 +6,9 @@ import time
 import pytest
 
 from fleetloop.kube import ObjectRef
-from tests.e2e.helm.conftest import CONFIG_MAP, Space, chart, snapshot
+from tests.e2e.helm.conftest import CONFIG_MAP, DEPLOYMENT, Space, chart, snapshot
 from tests.e2e.helm.test_helm_release import STUCK
+from tests.e2e.helm.test_releases_move import CRD
 from tests.kit.conditions import condition
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -97,6 +98,39 @@ async def test_a_paused_deployment_is_not_waited_for(space: Space) -> None:
     await space.ready(version=1)
 
 
+async def test_helm_3_waited_for_its_own_kinds_only(space: Space) -> None:
+    """Strategy legacy: a custom resource may say of itself what it likes, and what has failed is waited for to the end."""
+    kind = f"Gadget{space.name.replace('-', '')}"
+    open_schema = "openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}"
+    crd = CRD.replace("openAPIV3Schema: {type: object}", open_schema).replace("GROUP", kind.lower()).replace("KIND", kind)
+    custom = f"apiVersion: helm.example.com/v1\nkind: {kind}\nmetadata: {{name: one}}\n"
+    custom += "status: {conditions: [{type: Ready, status: 'False', message: never}]}\n"
+    templates = {"crds/crd.yaml": crd, "custom.yaml": custom, "web.yaml": DEPLOYMENT, "job.yaml": JOB}
+    await space.publish(chart(templates=templates))
+    legacy = {"timeout": "20s", "waitStrategy": {"name": "legacy"}}
+    await space.install(**legacy, install={"disableWaitForJobs": True})
+    await space.ready(version=1)
+    await space.install(**legacy | {"timeout": "6s"}, upgrade={"disableWaitForJobs": True})
+    await space.ready(version=1)
+    await space.publish(chart("1.1.0", templates | {"stuck.yaml": STUCK}), "1.1.0")
+    live = await space.failed("UpgradeFailed")
+    told = condition(live, "Ready")["message"]
+    assert f"timeout waiting for: [Deployment/{space.name}/stuck status: 'InProgress'" in told.replace(
+        f"Deployment/{space.name}/app-web status: 'InProgress', ", ""
+    )
+    assert kind not in told
+    assert "Job" not in told
+
+
+async def test_something_newer_ends_a_wait_of_helm_3(space: Space) -> None:
+    await space.publish(chart(templates={"stuck.yaml": "{{ if .Values.stuck }}\n" + PATIENT + "{{ end }}\n"}))
+    legacy = {"timeout": "5m", "waitStrategy": {"name": "legacy"}}
+    await space.install(**legacy, values={"stuck": True})
+    await space.until(ObjectRef("apps/v1", "Deployment", space.name, "stuck"), lambda live: bool(live.get("status")))
+    await space.install(**legacy, values={"stuck": False})
+    await space.ready(version=2)
+
+
 async def test_a_failed_hook_is_told(space: Space) -> None:
     hook = HOOK.replace("    spec: {", '    metadata: {annotations: {local.fleetloop.dev/fail: "true"}}\n    spec: {', 1)
     hook = hook.replace("spec:\n  template", "spec:\n  backoffLimit: 0\n  template")
@@ -115,7 +149,7 @@ async def test_drift_is_put_back_by_the_watch(space: Space) -> None:
     await space.kube.patch(space.config_map(), {"data": {"greeting": "foreign"}}, field_manager="kubectl-edit")
     await space.until(space.config_map(), lambda live: live["data"] == {"greeting": "hello"})
     told = f"Cluster state of release {space.name}/app.v1 has drifted from the desired state:\n"
-    line = f"ConfigMap/{space.name}/app-settings changed (0 additions, 1 change, 0 removals)"
+    line = f"ConfigMap/{space.name}/app-settings changed (0 additions, 1 changes, 0 removals)"
     await space.until(space.release, lambda live: condition(live, "Drifted").get("reason") == "NoDriftDetected")
     assert ("Warning", "DriftDetected", told + line) in await space.events()
     await space.kube.delete(space.config_map())

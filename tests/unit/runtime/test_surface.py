@@ -126,6 +126,11 @@ def test_service_accounts_that_need_the_gate_hn1(flag: str) -> None:
     assert read_kustomize("--default-service-account=tenant").common.default_service_account == "tenant"
 
 
+def test_hosts_of_artifacts_are_the_environments() -> None:
+    found = kustomize.settings_of(kustomize_flags().read([]), {"SOURCE_WATCHER_LOCALHOST": "localhost:1"})
+    assert dict(found.artifact_hosts) == {"source-watcher": "localhost:1", "": ""}
+
+
 @pytest.mark.parametrize("percentage", ["-1", "100", "5.5", "x"])
 def test_jitter_is_0_to_99(percentage: str) -> None:
     with pytest.raises(BadFlag, match="is not between 0 and 99"):

@@ -14,7 +14,7 @@ from fleetloop.controllers.helm.conditions import RELEASED, REMEDIATED, TEST_SUC
 from fleetloop.controllers.helm.definitions import DefinitionsFailed, apply_definitions
 from fleetloop.controllers.helm.engine import Outcome
 from fleetloop.controllers.helm.failures import ActionFailed, StateError, Superseded
-from fleetloop.controllers.helm.history import chart_named, failed_tests, named, removed, with_tests
+from fleetloop.controllers.helm.history import failed_tests, removed, with_chart, with_tests
 from fleetloop.controllers.helm.next_action import Action
 from fleetloop.controllers.helm.run import Run
 from fleetloop.runtime.conditions import remove
@@ -95,7 +95,7 @@ def _arguments(run: Run, spec: Install | Upgrade) -> dict[str, Any]:
 def _succeeded(run: Run, past: str) -> None:
     newest = run.newest
     assert newest is not None  # it was just written
-    message = f"Helm {past.lower()} succeeded for release {named(newest)} with chart {run.chart}"
+    message = f"Helm {past.lower()} succeeded for release {with_chart(newest)}"
     run.mark(RELEASED, "True", f"{past}Succeeded", message)
     if run.release.spec.test and run.release.spec.test.enable:
         run.mark(TEST_SUCCESS, "Unknown", "AwaitingTests", f"{message}: awaiting tests")
@@ -118,11 +118,11 @@ async def test(run: Run, *, ignore: bool) -> Outcome:
     if outcome.observed:
         newest = with_tests(newest, outcome.observed[-1], arguments["include"], arguments["exclude"])
         run.keep(newest)
-    subject = f"release {named(newest)} with chart {chart_named(newest.chart_name, newest.chart_version)}"
+    subject = f"release {with_chart(newest)}"
     if outcome.error or failed_tests(newest):
         message = f"Helm test failed for {subject}: {outcome.error or 'a test hook failed'}"
         run.mark(TEST_SUCCESS, "False", "TestFailed", message)
-        run.tell("TestFailed", message, bad=True)
+        run.tell("TestFailed", message, bad=True, of=newest)
         run.draft.failures += 1
         if not ignore:
             _count(run.draft, is_install=run.draft.last_attempted_release_action == "install")
@@ -131,7 +131,7 @@ async def test(run: Run, *, ignore: bool) -> Outcome:
     ended = "no test hooks" if count == 0 else f"{count} test hook{'s' * (count > 1)} completed successfully"
     message = f"Helm test succeeded for {subject}: {ended}"
     run.mark(TEST_SUCCESS, "True", "TestSucceeded", message)
-    run.tell("TestSucceeded", message)
+    run.tell("TestSucceeded", message, of=newest)
     return outcome
 
 
@@ -144,8 +144,7 @@ async def roll_back(run: Run, target: Snapshot) -> None:
     back = replace(run, helm=replace(run.helm, new_oci_digest=target.oci_digest))  # what is released next is the old chart
     outcome = await back.act("helm.rollback", wanted["seconds"], version=target.version, options=wanted)
     back.record(outcome, "rollback")
-    chart = chart_named(target.chart_name, target.chart_version)
-    _remediated(run, "Rollback", f"Helm rollback to previous release {named(target)} with chart {chart}", outcome.error)
+    _remediated(run, "Rollback", target, f"Helm rollback to previous release {with_chart(target)}", outcome.error)
 
 
 async def uninstall_as_remedy(run: Run) -> None:
@@ -157,17 +156,16 @@ async def uninstall_as_remedy(run: Run) -> None:
     run.record(outcome, "uninstall-remediation")
     if not outcome.error:
         run.keep(removed(run.released, "uninstall-remediation"))
-    chart = chart_named(newest.chart_name, newest.chart_version)
-    _remediated(run, "Uninstall", f"Helm uninstall remediation for release {named(newest)} with chart {chart}", outcome.error)
+    _remediated(run, "Uninstall", newest, f"Helm uninstall remediation for release {with_chart(newest)}", outcome.error)
 
 
-def _remediated(run: Run, past: str, what: str, error: str) -> None:
+def _remediated(run: Run, past: str, of: Snapshot, what: str, error: str) -> None:
     if not error:
         run.mark(REMEDIATED, "True", f"{past}Succeeded", f"{what} succeeded")
-        run.tell(f"{past}Succeeded", f"{what} succeeded")
+        run.tell(f"{past}Succeeded", f"{what} succeeded", of=of)
         return
     run.mark(REMEDIATED, "False", f"{past}Failed", f"{what} failed: {error}")
-    run.tell(f"{past}Failed", f"{what} failed: {error}", bad=True)
+    run.tell(f"{past}Failed", f"{what} failed: {error}", bad=True, of=of)
     run.draft.failures += 1
 
 
@@ -178,6 +176,6 @@ async def unlock(run: Run, status: str) -> None:
     if outcome.error:
         raise StateError(f"unlock of release failed: {outcome.error}")
     run.record(outcome, run.draft.last_attempted_release_action or "")
-    message = f"Unlocked Helm release {named(run.released)} with chart {run.chart} from stale '{status}' state"
+    message = f"Unlocked Helm release {with_chart(run.released)} from stale '{status}' state"
     run.mark(RELEASED, "False", "PendingRelease", message)
-    run.tell("PendingRelease", message)
+    run.tell("PendingRelease", message, of=run.released)

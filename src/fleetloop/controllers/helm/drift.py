@@ -34,7 +34,7 @@ class Counts(NamedTuple):
     removals: int = 0
 
     def __str__(self) -> str:
-        return ", ".join(f"{count} {name[:-1] if count == 1 else name}" for name, count in self._asdict().items())
+        return ", ".join(f"{count} {name}" for name, count in self._asdict().items())
 
     def plus(self, other: "Counts") -> "Counts":
         return Counts(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))

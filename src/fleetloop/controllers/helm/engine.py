@@ -1,12 +1,13 @@
 """Helm, as this controller asks an engine for it: one place in a cluster, one release. Decides nothing."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from fleetloop.controllers.helm.history import Stored
+from fleetloop.api.helm import HelmReleaseStatus
+from fleetloop.controllers.helm.history import Stored, algorithm_of
 from fleetloop.engine import EngineError, EngineGone, Engines, Family
 from fleetloop.kube.connection import Connection
 
@@ -31,8 +32,9 @@ class Outcome(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """`connection`: as whom. `oci_digests` by release version, and of what is released next. `owner`: whose charts they are; one
-    whose action took an engine along gets an engine of its own for a while. `wait` is asked to wait for objects."""
+    """`connection`: as whom. `record`: what is known of releases; `new_oci_digest` is of the next one. `owner`: whose
+    charts they are; one whose action took an engine along gets an engine of its own for a while. `wait` is asked to wait for
+    objects."""
 
     engines: Engines
     connection: Connection
@@ -40,7 +42,7 @@ class Helm:
     namespace: str
     storage_namespace: str
     algorithm: str
-    oci_digests: Mapping[int, str]
+    record: HelmReleaseStatus
     new_oci_digest: str
     owner: str
     wait: Callable[[Any], Awaitable[None]]
@@ -76,7 +78,12 @@ class Helm:
 
     @property
     def _place(self) -> dict[str, Any]:
-        digests = {"algorithm": self.algorithm, "oci": {str(v): d for v, d in self.oci_digests.items()}}
+        history = self.record.history
+        digests = {
+            "algorithm": self.algorithm,
+            "sealed": {str(one.version): algorithm_of(one.digest, self.algorithm) for one in history},
+            "oci": {str(one.version): one.oci_digest for one in history if one.oci_digest},
+        }
         return {
             "cluster": cluster_arguments(self.connection),
             "name": self.name,

@@ -16,7 +16,7 @@ class SourceMissing(Failure):
 
 
 class SourceNotReady(Failure):
-    reason, severity = "SourceNotReady", None
+    reason, severity, is_jittered = "SourceNotReady", None, True
 
 
 class ArtifactMissing(Failure):
@@ -34,13 +34,13 @@ class ValuesError(Failure):
 
 
 class ChartMutateError(Failure):
-    reason = "ChartMutateError"
+    reason, severity = "ChartMutateError", None
 
 
 class ConnectionFailed(Failure):
     """The cluster cannot be reached as who the release wants to act as."""
 
-    reason = "RESTClientError"
+    reason, severity = "RESTClientError", None
 
 
 class DescriptionMissing(ConnectionFailed):
@@ -48,7 +48,7 @@ class DescriptionMissing(ConnectionFailed):
 
 
 class StateError(Failure):
-    reason = "StateError"
+    reason, severity = "StateError", None
 
 
 class Told(Failure):
@@ -81,7 +81,7 @@ class Superseded(Told):
 class RetryLater(Told):
     """A failed action is tried again as it is, at a set time (HN8)."""
 
-    reason = "Progressing"
+    reason, is_jittered = "Progressing", True
 
 
 class RetriesExceeded(Told):

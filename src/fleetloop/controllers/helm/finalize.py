@@ -9,6 +9,7 @@ from fleetloop.controllers.helm import conditions
 from fleetloop.controllers.helm import release as options
 from fleetloop.controllers.helm.engine import Helm, HelmFailed
 from fleetloop.controllers.helm.failures import ActionFailed, DescriptionMissing
+from fleetloop.controllers.helm.history import event_metadata, with_chart
 from fleetloop.controllers.helm.place import account_of, acting_as, cluster_of
 from fleetloop.controllers.helm.tools import HelmTools
 from fleetloop.controllers.helm.waits import Waiter
@@ -66,7 +67,7 @@ def _helm(cluster: Cluster, tools: HelmTools, release: HelmRelease, draft: HelmR
         namespace=namespace,
         storage_namespace=draft.storage_namespace,
         algorithm=tools.settings.digest_algorithm,
-        oci_digests={},
+        record=draft,
         new_oci_digest="",
         owner=release.namespace,
         wait=lambda args: tools.waits.answer(waiter, args),
@@ -89,15 +90,18 @@ async def uninstall(release: HelmRelease, draft: HelmReleaseStatus, report: Repo
         error = outcome.error
     except HelmFailed as failure:
         error = str(failure)
-    place = f"{helm.namespace}/{helm.name}"
+    newest = draft.history[0] if draft.history else None
+    place = with_chart(newest) if newest else f"{helm.namespace}/{helm.name}"
+    metadata = event_metadata(newest.chart_version, newest.config_digest, newest.app_version, newest.oci_digest) if newest else {}
     if error and "already deleted" not in error:
         message = f"Helm uninstall failed for release {place}: {error}"
         _mark(draft, release, "False", "UninstallFailed", message)
-        report.event("Warning", "UninstallFailed", message)
+        report.event("Warning", "UninstallFailed", message, metadata)
+        draft.failures += 1
         raise ActionFailed("UninstallFailed", message)
     message = f"Helm uninstall succeeded for release {place}"
     _mark(draft, release, "False", "UninstallSucceeded", message)
-    report.event("Normal", "UninstallSucceeded", message)
+    report.event("Normal", "UninstallSucceeded", message, metadata)
 
 
 def _mark(draft: HelmReleaseStatus, release: HelmRelease, value: str, reason: str, message: str) -> None:

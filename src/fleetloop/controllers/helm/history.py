@@ -8,6 +8,7 @@ import msgspec
 from fleetloop.api.helm import HookRun, Snapshot
 
 API_VERSION = "v2"  # of the digest: others are not compared
+ALGORITHMS = ("sha256", "sha384", "sha512")  # of digests
 KEPT = 5
 GOOD = frozenset({"deployed", "superseded"})
 _NEVER = datetime.datetime(1, 1, 1, tzinfo=datetime.UTC)
@@ -122,6 +123,12 @@ def is_stored(snapshot: Snapshot, stored: Sequence[Stored]) -> bool:
     )
 
 
+def algorithm_of(digest: str, default: str) -> str:
+    """Which it was made with; `default` where it names none of ours."""
+    name = digest.partition(":")[0]
+    return name if name in ALGORITHMS else default
+
+
 def named(snapshot: Snapshot) -> str:
     """`namespace/name.v3`."""
     return f"{snapshot.namespace}/{snapshot.name}.v{snapshot.version}"
@@ -129,6 +136,17 @@ def named(snapshot: Snapshot) -> str:
 
 def chart_named(name: str, version: str) -> str:
     return f"{name}@{version}"
+
+
+def with_chart(snapshot: Snapshot) -> str:
+    """`namespace/name.v3 with chart web@1.0.0`."""
+    return f"{named(snapshot)} with chart {chart_named(snapshot.chart_name, snapshot.chart_version)}"
+
+
+def event_metadata(version: str, token: str, app_version: str, oci_digest: str) -> dict[str, str]:
+    """Of an action's event. `token`: the digest of the values."""
+    found = {"revision": version, "token": token, "app-version": app_version, "oci-digest": oci_digest}
+    return {key: value for key, value in found.items() if value}
 
 
 def _time(text: str) -> datetime.datetime | None:

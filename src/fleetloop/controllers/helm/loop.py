@@ -14,7 +14,17 @@ from fleetloop.controllers.helm.drift import Drifted, DriftUnknown, correct, fin
 from fleetloop.controllers.helm.engine import HelmFailed
 from fleetloop.controllers.helm.engine import Outcome as Acted
 from fleetloop.controllers.helm.failures import MoreToDo, RetryLater, StateError
-from fleetloop.controllers.helm.history import KEPT, Stored, chart_named, is_stored, named, previous, trimmed, written_over
+from fleetloop.controllers.helm.history import (
+    KEPT,
+    Stored,
+    algorithm_of,
+    is_stored,
+    named,
+    previous,
+    trimmed,
+    with_chart,
+    written_over,
+)
 from fleetloop.controllers.helm.inventory import take_inventory
 from fleetloop.controllers.helm.next_action import KIND, REMEDIES, Action, Circumstances, exhausted, next_action
 from fleetloop.controllers.helm.remediation import active_remediation, remediation_of, retry_interval
@@ -24,6 +34,8 @@ from fleetloop.controllers.helm.tools import HelmTools
 from fleetloop.kube.managers import Takeover
 from fleetloop.runtime.clock import utc_now
 from fleetloop.runtime.outcome import Done, Failure, Outcome
+
+_ESCAPED = str.maketrans({sign: f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"})
 
 
 class Loop:
@@ -87,12 +99,16 @@ class Loop:
                 chart_name=run.chart_name,
                 chart_version=run.version,
                 config_digest=run.config_digest,
-                rendered_otherwise=draft.observed_generation != release.metadata.generation and self._rendered_otherwise(),
+                rendered_otherwise=self._rendered_otherwise(),
                 tests=bool(release.spec.test and release.spec.test.enable),
                 ignore_test_failures=self._ignores_tests(),
             )
         )
-        if verdict.state is not State.IN_SYNC or not detects_drift(release):
+        if verdict.state is not State.IN_SYNC:
+            return verdict, []
+        digests = rendering_digests(release, run.helm.algorithm)
+        draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
+        if not detects_drift(release):
             return verdict, []
         drifted = await self._drift(self._stored[0].version)
         return (Verdict(State.DRIFTED, "objects differ"), drifted) if drifted else (verdict, [])
@@ -110,9 +126,13 @@ class Loop:
             raise StateError(f"unable to determine cluster state: {error}") from error
 
     def _rendered_otherwise(self) -> bool:
+        """By a generation before this one; what this pass released is rendered as it shall be."""
         draft, release = self._draft, self._release
+        if draft.observed_generation == release.metadata.generation or "release" in self._done:
+            return False
         digests = (draft.observed_post_renderers_digest, draft.observed_common_metadata_digest)
-        return digests != rendering_digests(release, self._run.helm.algorithm)
+        algorithm = algorithm_of("".join(digests), self._run.helm.algorithm)  # of both
+        return digests != rendering_digests(release, algorithm)
 
     def _ignores_tests(self) -> bool:
         active = active_remediation(self._release, self._draft)
@@ -144,10 +164,7 @@ class Loop:
         match action:
             case Action.INSTALL | Action.UPGRADE:
                 draft.history = () if verdict.state is State.UNMANAGED else self._kept_history()
-                acted = await actions.install_or_upgrade(run, action)
-                digests = rendering_digests(self._release, run.helm.algorithm)
-                draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
-                return acted
+                return await actions.install_or_upgrade(run, action)
             case Action.TEST:
                 if draft.is_true(conditions.REMEDIATED):
                     self._recover()
@@ -202,16 +219,14 @@ class Loop:
             run.mark(conditions.DRIFTED, "False", "NoDriftDetected", f"No drift detected for release {named(run.released)}")
         self._recover()
         draft.history = self._kept_history()
-        digests = rendering_digests(release, run.helm.algorithm)
-        draft.observed_post_renderers_digest, draft.observed_common_metadata_digest = digests
-        reset_counters(draft)
+        if self._retry_interval() is not None:
+            reset_counters(draft)  # HN8; else what failed counts until there is something new to try (HN6)
         return Done(after=seconds_of(release.spec.interval), message="release is in sync", is_news=bool(self._done))
 
     def _recover(self) -> None:
         newest, draft = self._run.released, self._draft
         was = "upgrade" if draft.condition(conditions.REMEDIATED) else draft.last_attempted_release_action or "upgrade"
-        chart = chart_named(newest.chart_name, newest.chart_version)
-        message = f"Helm {was} succeeded for release {named(newest)} with chart {chart}"
+        message = f"Helm {was} succeeded for release {with_chart(newest)}"
         conditions.recovered(draft, self._release, message, utc_now())
 
     def _once_more(self, state: State) -> Failure:
@@ -242,18 +257,15 @@ def detects_drift(release: HelmRelease) -> bool:
 def rendering_digests(release: HelmRelease, algorithm: str) -> tuple[str, str]:
     """Of the post-renderers and of the common metadata, "" where there are none. Flux: 2.4."""
     spec = release.spec
-    renderers = [msgspec.to_builtins(one) for one in spec.post_renderers]
-    common = msgspec.to_builtins(spec.common_metadata) if spec.common_metadata else None
-    return _digest(renderers, algorithm), _digest(common, algorithm)
+    return _digest(spec.post_renderers, algorithm), _digest(spec.common_metadata, algorithm)
 
 
 def _digest(value: Any, algorithm: str) -> str:
+    """Of what Go's encoder makes of it: fields in the order of the type, maps sorted."""
     if not value:
         return ""
-    text = msgspec.json.encode(value) + b"\n"
-    for sign, escaped in ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026")):
-        text = text.replace(sign, escaped)
-    return f"{algorithm}:{hashlib.new(algorithm, text).hexdigest()}"
+    text = msgspec.json.encode(value, order="deterministic").decode() + "\n"
+    return f"{algorithm}:{hashlib.new(algorithm, text.translate(_ESCAPED).encode()).hexdigest()}"
 
 
 def is_requested(release: HelmRelease, annotation: str, handled: str) -> bool:

@@ -20,6 +20,7 @@ from fleetloop.controllers.helm.dependencies import check_dependencies
 from fleetloop.controllers.helm.engine import Helm, HelmFailed, ask
 from fleetloop.controllers.helm.failures import ArtifactFailed, MoreToDo, SourceNotReady
 from fleetloop.controllers.helm.finalize import finalize, uninstall
+from fleetloop.controllers.helm.history import algorithm_of
 from fleetloop.controllers.helm.loop import Loop, is_requested, reset_counters
 from fleetloop.controllers.helm.place import acting_as, cluster_of
 from fleetloop.controllers.helm.release import Defaults
@@ -69,6 +70,7 @@ class _Pass:
         layers = await read_values(release, self._tools.read)
         settings = self._tools.settings
         digest = await digest_of(release, layers, self._tools.engines, settings.digest_algorithm)
+        await self._restate_values(layers, digest)
         async with self._tools.chart_of(source, settings.requeue_dependency) as path:
             chart = await self._inspect(source, path, layers)
             async with cluster_of(release, self._tools, self._report) as cluster:
@@ -84,6 +86,13 @@ class _Pass:
             return await Loop(self._tools, run).run()
         finally:
             self._tools.claim(cluster, release, draft)
+
+    async def _restate_values(self, layers: dict[str, Any], digest: str) -> None:
+        """Values that are those of the last attempt are no new wish, though its digest is by another algorithm."""
+        attempted, ours = self._draft.last_attempted_config_digest, self._tools.settings.digest_algorithm
+        other = algorithm_of(attempted, ours)
+        if other != ours and attempted == await digest_of(self._release, layers, self._tools.engines, other):
+            self._draft.last_attempted_config_digest = digest
 
     def _find_source(self) -> ChartSource:
         settings = self._tools.settings
@@ -114,8 +123,9 @@ class _Pass:
         release, draft = self._release, self._draft
         kube = acting_as(release, cluster, self._tools.settings)
         defaults = Defaults(self._tools.settings.gate("AllowDNSLookups"), self._tools.settings.gate("UseHelm3Defaults"))
-        rules = release.spec.health_check_exprs if options.waits_by_expressions(release, defaults) else ()
-        waiter = Waiter(release.key, cluster, kube, rules)
+        waiter = Waiter(
+            release.key, cluster, kube, release.spec.health_check_exprs, as_helm3=options.waits_as_helm3(release, defaults)
+        )
         helm = Helm(
             engines=self._tools.engines,
             connection=kube.connection,
@@ -123,7 +133,7 @@ class _Pass:
             namespace=options.release_namespace(release),
             storage_namespace=options.storage_namespace(release),
             algorithm=self._tools.settings.digest_algorithm,
-            oci_digests={one.version: one.oci_digest for one in draft.history if one.oci_digest},
+            record=draft,
             new_oci_digest=source.digest,
             owner=release.namespace,
             wait=lambda args: self._tools.waits.answer(waiter, args),
@@ -173,4 +183,5 @@ class _Pass:
         draft.last_handled_reset_at = release.metadata.annotations.get(names.RESET_AT, draft.last_handled_reset_at)
         draft.last_attempted_generation, draft.last_attempted_revision, draft.last_attempted_config_digest = wanted
         draft.last_attempted_revision_digest = run.helm.new_oci_digest
+        draft.last_attempted_values_checksum, draft.last_release_revision = "", 0  # of older versions of the API
         draft.storage_namespace = run.helm.storage_namespace

@@ -116,10 +116,10 @@ def test_arguments(release: HelmRelease) -> dict[str, Any]:
     }
 
 
-def waits_by_expressions(release: HelmRelease, defaults: Defaults) -> bool:
-    """The legacy strategy knows none. Flux: 2.14."""
+def waits_as_helm3(release: HelmRelease, defaults: Defaults) -> bool:
+    """The strategy `legacy`, which knows no expressions. Flux: 2.14."""
     strategy = release.spec.wait_strategy
-    return (strategy.name if strategy else "legacy" if defaults.helm3 else "poller") == "poller"
+    return strategy.name == "legacy" if strategy else defaults.helm3
 
 
 def post_render(release: HelmRelease, defaults: Defaults) -> dict[str, Any]:

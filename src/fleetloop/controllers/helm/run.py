@@ -10,7 +10,7 @@ from fleetloop.api.durations import duration_text
 from fleetloop.api.helm import HelmRelease, HelmReleaseStatus, Snapshot
 from fleetloop.controllers.helm.conditions import running, unknown
 from fleetloop.controllers.helm.engine import Helm, HelmFailed, Outcome
-from fleetloop.controllers.helm.history import chart_named, recorded, snapshot_of
+from fleetloop.controllers.helm.history import chart_named, event_metadata, recorded, snapshot_of
 from fleetloop.controllers.helm.next_action import Action
 from fleetloop.controllers.helm.release import Defaults, timeout_of
 from fleetloop.kube.client import Kube
@@ -55,13 +55,6 @@ class Run:
         """The newest, where there must be one."""
         return self.draft.history[0]
 
-    @property
-    def metadata(self) -> dict[str, str]:
-        """Of events."""
-        found = {"revision": self.version, "token": self.config_digest, "app-version": self.app_version}
-        digest = self.helm.new_oci_digest
-        return {key: value for key, value in (found | {"oci-digest": digest}).items() if value}
-
     async def announce(self, action: Action, seconds: float, *, decides: bool = False) -> None:
         """`decides`: about Ready, which is unknown until it ends."""
         message = f"Running '{action}' action with timeout of {duration_text(seconds)}"
@@ -97,5 +90,9 @@ class Run:
     def mark(self, type: str, value: str, reason: str, message: str) -> None:
         mark(self.draft, type, value, reason, message, generation=self.release.metadata.generation, now=utc_now())
 
-    def tell(self, reason: str, message: str, *, bad: bool = False) -> None:
-        self.report.event("Warning" if bad else "Normal", reason, message, self.metadata)
+    def tell(self, reason: str, message: str, *, bad: bool = False, of: Snapshot | None = None) -> None:
+        """`of`: the release that was acted on, where that is not what is wanted now."""
+        wanted = (self.version, self.app_version, self.helm.new_oci_digest)
+        version, app_version, digest = (of.chart_version, of.app_version, of.oci_digest) if of else wanted
+        metadata = event_metadata(version, self.config_digest, app_version, digest)
+        self.report.event("Warning" if bad else "Normal", reason, message, metadata)

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fleetloop.api import names
+from fleetloop.controllers.helm.history import ALGORITHMS
 from fleetloop.controllers.helm.memory_watch import SHORTEST_INTERVAL, MemoryLimits
 from fleetloop.kube.foreign_kubeconfig import ForeignRules
 from fleetloop.runtime import kubeconfig_flags
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings
+from fleetloop.storage.reader import hosts_of
 
 GATES = {
     "CacheSecretsAndConfigMaps": False,
@@ -32,7 +34,7 @@ GATES = {
 @dataclass(frozen=True, slots=True)
 class HelmSettings:
     """`requeue_dependency` and `http_timeout` in seconds; `digest_algorithm` of snapshots. `drift_repair`: what others change is
-    put back at once, else at the interval."""
+    put back at once, else at the interval. `artifact_hosts`: to be asked instead of those that artifacts name."""
 
     common: CommonSettings
     requeue_dependency: float
@@ -43,6 +45,7 @@ class HelmSettings:
     watch_configs_label_selector: str
     memory: MemoryLimits
     kubeconfigs: ForeignRules
+    artifact_hosts: Mapping[str, str]
 
     def gate(self, name: str) -> bool:
         return self.common.gates[name]
@@ -55,7 +58,7 @@ def register(flags: Flags) -> None:
     flags.number("http-retry", 9, "accepted; a download that failed is tried again by the next pass, after a growing pause")
     flags.duration("http-timeout", "30s")
     kubeconfig_flags.register(flags)
-    flags.choice("snapshot-digest-algo", ("sha256", "sha384", "sha512"), "sha256")
+    flags.choice("snapshot-digest-algo", ALGORITHMS, "sha256")
     flags.many("override-manager", "field manager whose fields are taken over")
     flags.number("oom-watch-memory-threshold", 95)
     flags.duration("oom-watch-interval", "500ms")
@@ -76,6 +79,7 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> He
         watch_configs_label_selector=found.watch_configs_label_selector,
         memory=_memory_limits(found),
         kubeconfigs=kubeconfig_flags.foreign_rules(found, common, environment),
+        artifact_hosts=hosts_of(environment),
     )
 
 

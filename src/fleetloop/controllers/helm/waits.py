@@ -6,7 +6,7 @@ Flux: helm-notification-image.md 2.14.
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import msgspec
 from fleetloop.access.clusters import LOCAL, Cluster
 from fleetloop.api.applier import CustomHealthCheck
 from fleetloop.api.meta import Key
+from fleetloop.controllers.helm import helm3
 from fleetloop.engine import AnswerRefused
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, Expired, Forbidden, NotFound, Unreachable
@@ -26,6 +27,7 @@ from fleetloop.runtime.outcome import Target
 from fleetloop.task_group import TaskGroup
 
 Judge = Callable[[Target], Health]
+HEALTH = frozenset({"ready", "jobs"})  # modes
 PAUSE = 1.0  # seconds before a watch that broke is opened again
 
 
@@ -54,13 +56,14 @@ class Wait(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class Waiter:
-    """A pass that may have to wait. `kube`: as whom it looks at `cluster`. `rules`: its own about health; none with the legacy
-    strategy. `superseded_by`: what newer thing ended its wait."""
+    """A pass that may have to wait. `kube`: as whom it looks at `cluster`. `rules`: its own about health, which count for nothing
+    where it waits `as_helm3` did. `superseded_by`: what newer thing ended its wait."""
 
     key: Key
     cluster: Cluster
     kube: Kube
     rules: Sequence[CustomHealthCheck] = ()
+    as_helm3: bool = False
     superseded_by: str = ""
 
 
@@ -70,7 +73,7 @@ class Waits:
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
         self._changed: defaultdict[tuple[str, ObjectRef], set[asyncio.Event]] = defaultdict(set)
-        self._running: dict[Key, tuple[Waiter, asyncio.Event]] = {}
+        self._running: dict[Key, tuple[Waiter, asyncio.Timeout]] = {}
 
     def observe(self, ref: ObjectRef, cluster: str) -> None:
         for event in self._changed.get((cluster, ref), ()):
@@ -79,9 +82,10 @@ class Waits:
     def supersede(self, key: Key, cause: str) -> None:
         """Ends a running wait for the release's health: there is something newer to release."""
         if running := self._running.get(key):
-            waiter, changed = running
+            waiter, deadline = running
             waiter.superseded_by = cause
-            changed.set()
+            if not deadline.expired():
+                deadline.reschedule(asyncio.get_running_loop().time())
 
     def kinds(self) -> set[tuple[str, str]]:
         """Of what is waited for on this cluster."""
@@ -91,34 +95,45 @@ class Waits:
         """Until all objects are as the mode wants them. Raises AnswerRefused with what Helm is to be told."""
         wait = msgspec.convert(args, Wait)
         targets = self._targets(waiter, wait)
+        others = _others(wait, targets)
         try:
-            async with asyncio.timeout(wait.seconds):
-                if targets:
-                    await self._until_healthy(waiter, targets, wait)
-                reached = _is_gone if wait.mode == "deleted" else _is_done
-                await _all(waiter.kube, [one.ref for one in wait.objects if one.ref not in targets], reached)
+            async with asyncio.timeout(wait.seconds) as deadline:
+                with self._supersedable(waiter, wait.mode, deadline):
+                    if targets:
+                        await self._until_healthy(waiter, targets, wait)
+                    await _all(waiter.kube, others, {"deleted": _is_gone, "hook": _is_done}.get(wait.mode, helm3.is_ready))
         except TimeoutError:
-            raise AnswerRefused(f"timeout waiting for: [{self._unsettled(wait, targets)}]") from None
+            if waiter.superseded_by:
+                raise AnswerRefused(f"canceled: {waiter.superseded_by} has something newer") from None
+            raise AnswerRefused(f"timeout waiting for: [{self._unsettled(wait.mode, targets, others)}]") from None
         except ApiError as error:
             raise AnswerRefused(f"waiting for objects: {error.message}") from error
 
     def _targets(self, waiter: Waiter, wait: Wait) -> dict[ObjectRef, Target]:
-        """What is judged by health: of hooks only what expressions are for."""
+        """What is judged by health: of hooks only what expressions are for; nothing as Helm 3 waited."""
         targets = {
             one.ref: Target(one.ref, int(one.version or 0), one.fleeting, rules_for(one.ref, waiter.rules), waiter.cluster.name)
             for one in wait.objects
         }
-        if wait.mode == "deleted":
+        if wait.mode == "deleted" or waiter.as_helm3:
             return {}
         return {ref: target for ref, target in targets.items() if target.rules} if wait.mode == "hook" else targets
+
+    @contextlib.contextmanager
+    def _supersedable(self, waiter: Waiter, mode: str, deadline: asyncio.Timeout) -> Iterator[None]:
+        """What waits for health in there may be ended by something newer."""
+        if mode in HEALTH:
+            self._running[waiter.key] = (waiter, deadline)
+        try:
+            yield
+        finally:
+            self._running.pop(waiter.key, None)
 
     async def _until_healthy(self, waiter: Waiter, targets: dict[ObjectRef, Target], wait: Wait) -> None:
         changed, cluster = asyncio.Event(), waiter.cluster
         places = [(cluster.name, ref) for ref in targets]
         for place in places:
             self._changed[place].add(changed)
-        if wait.mode != "hook":
-            self._running[waiter.key] = (waiter, changed)
         cluster.live.use(targets, wait.seconds)
         cluster.live.keep_content({(ref.api_version, ref.kind) for ref, target in targets.items() if target.rules})
         loop = asyncio.get_running_loop()
@@ -126,8 +141,6 @@ class Waits:
         try:
             while True:
                 changed.clear()
-                if waiter.superseded_by:
-                    raise AnswerRefused(f"canceled: {waiter.superseded_by} has something newer")
                 early = loop.time() < counts
                 if self._all_healthy(targets, wait.mode, may_fail=not early):
                     return
@@ -135,7 +148,6 @@ class Waits:
                     async with asyncio.timeout_at(counts if early else None):
                         await changed.wait()
         finally:
-            self._running.pop(waiter.key, None)
             for place in places:
                 self._changed[place].discard(changed)
                 if not self._changed[place]:
@@ -149,12 +161,18 @@ class Waits:
             raise AnswerRefused(f"failed early due to stalled resources: [{', '.join(failed)}]")
         return all(found.status == "Current" or _has_started(targets[ref], found, mode) for ref, found in health.items())
 
-    def _unsettled(self, wait: Wait, targets: dict[ObjectRef, Target]) -> str:
+    def _unsettled(self, mode: str, targets: dict[ObjectRef, Target], others: Sequence[ObjectRef]) -> str:
         if not targets:
-            state = "Terminating" if wait.mode == "deleted" else "InProgress"
-            return ", ".join(f"{one.ref} status: '{state}'" for one in wait.objects)
+            state = "Terminating" if mode == "deleted" else "InProgress"
+            return ", ".join(f"{ref} status: '{state}'" for ref in others)
         health = {ref: self._judge(target) for ref, target in targets.items()}
         return ", ".join(f"{ref} status: '{found.status}'" for ref, found in sorted(health.items()) if found.status != "Current")
+
+
+def _others(wait: Wait, targets: dict[ObjectRef, Target]) -> list[ObjectRef]:
+    """What is looked at one by one."""
+    refs = [one.ref for one in wait.objects if one.ref not in targets]
+    return [ref for ref in refs if helm3.is_awaited(ref, jobs=wait.mode == "jobs")] if wait.mode in HEALTH else refs
 
 
 def _has_started(target: Target, health: Health, mode: str) -> bool:

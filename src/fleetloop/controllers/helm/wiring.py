@@ -72,7 +72,7 @@ class Wiring:
 
     def __init__(self, tools: Tools, settings: HelmSettings, engines: Engines, folder: Path) -> None:
         self._tools, self._settings = tools, settings
-        limits = ReaderSettings(timeout=settings.http_timeout, max_bytes=LARGEST_CHART, kept_bytes=LARGEST_CHART)
+        limits = ReaderSettings(settings.artifact_hosts, settings.http_timeout, max_bytes=LARGEST_CHART, kept_bytes=LARGEST_CHART)
         self._reader = ArtifactReader(folder, tools.session, limits, keep_file)
         takeover = Takeover(names.HELM_CONTROLLER, settings.override_managers)
         self._cached = CachedReader(tools.kube, self._disturbed) if settings.gate("CacheSecretsAndConfigMaps") else None

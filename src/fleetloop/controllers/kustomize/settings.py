@@ -8,6 +8,7 @@ from fleetloop.api import names
 from fleetloop.kube.foreign_kubeconfig import ForeignRules
 from fleetloop.runtime import kubeconfig_flags
 from fleetloop.runtime.settings import BadFlag, CommonSettings, Flags, common_settings, needing_gate
+from fleetloop.storage.reader import hosts_of
 
 INHERITED = {"PATH", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 GATES = {
@@ -28,7 +29,7 @@ GATES = {
 
 @dataclass(frozen=True, slots=True)
 class KustomizeSettings:
-    """`requeue_dependency` in seconds."""
+    """`requeue_dependency` in seconds. `artifact_hosts`: to be asked instead of those that artifacts name."""
 
     common: CommonSettings
     concurrent_ssa: int
@@ -43,6 +44,7 @@ class KustomizeSettings:
     watch_configs_label_selector: str = ""
     drift_repair: bool = True
     environment: Mapping[str, str] = field(default_factory=dict)  # for remote bases: PATH, proxies, certificate places
+    artifact_hosts: Mapping[str, str] = field(default_factory=dict)
 
     def gate(self, name: str) -> bool:
         return self.common.gates[name]
@@ -80,6 +82,7 @@ def settings_of(found: argparse.Namespace, environment: Mapping[str, str]) -> Ku
         watch_configs_label_selector=found.watch_configs_label_selector,
         drift_repair=found.drift_repair,
         environment={name: value for name, value in environment.items() if name.upper() in INHERITED},
+        artifact_hosts=hosts_of(environment),
     )
 
 

@@ -67,6 +67,7 @@ from fleetloop.storage.reader import (
     ArtifactReader,
     ArtifactTooLarge,
     ArtifactUnreachable,
+    ReaderSettings,
 )
 from fleetloop.storage.tarball import UnsafeArchive
 from fleetloop.task_group import TaskGroup
@@ -91,7 +92,7 @@ class Wiring:
         self._tools = tools
         self._settings = settings
         self._engines = engines
-        self._reader = ArtifactReader(folder, tools.session)
+        self._reader = ArtifactReader(folder, tools.session, ReaderSettings(settings.artifact_hosts))
         self._builds = BuildCache()
         self._expressions = Expressions(engines)
         self._rules = RuleJudge(self._expressions.evaluate, lambda target: self._waits.observe(target.ref, target.cluster))

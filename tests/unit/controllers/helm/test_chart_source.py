@@ -19,7 +19,7 @@ from fleetloop.controllers.helm.release import (
     rollback_options,
     timeout_of,
     upgrade_options,
-    waits_by_expressions,
+    waits_as_helm3,
 )
 from fleetloop.runtime.decode import decoded
 from tests.unit.controllers.helm.releases import release
@@ -136,9 +136,9 @@ def test_defaults_of_helm_3() -> None:
     assert install_options(release(install={"serverSideApply": True}), old)["serverSide"] == "true"
     assert (upgrade_options(plain, old)["serverSide"], rollback_options(plain)["serverSide"]) == ("auto", "auto")
     assert (post_render(plain, Defaults())["strategy"], post_render(plain, old)["strategy"]) == ("combined", "nohooks")
-    assert waits_by_expressions(plain, Defaults())
-    assert not waits_by_expressions(plain, old)
-    assert waits_by_expressions(release(waitStrategy={"name": "poller"}), old)
+    assert (waits_as_helm3(plain, Defaults()), waits_as_helm3(plain, old)) == (False, True)
+    assert not waits_as_helm3(release(waitStrategy={"name": "poller"}), old)
+    assert waits_as_helm3(release(waitStrategy={"name": "legacy"}), Defaults())
 
 
 def test_timeouts() -> None:
@@ -150,7 +150,7 @@ def test_timeouts() -> None:
 def test_drift_is_counted_and_rules_name_their_field() -> None:
     live = {"a": 1, "b": [1, 2], "gone": 1, "same": {"x": 1}}
     assert differences(live, {"a": 2, "b": [1], "new": 1, "same": {"x": 1}}) == Counts(1, 1, 2)
-    assert str(Counts(1, 0, 2)) == "1 addition, 0 changes, 2 removals"
+    assert str(Counts(1, 0, 2)) == "1 additions, 0 changes, 2 removals"
     whole = rules_of(release(driftDetection={"mode": "warn", "ignore": [{"paths": ["", "/data"]}]}))
     assert [places for _, places in whole.rules] == [(("data",),), ((),)]
     with pytest.raises(ValueError, match=r"spec\.driftDetection\.ignore\[0\]"):

@@ -12,10 +12,10 @@ from fleetloop.controllers.helm.settings import HelmSettings, register, settings
 from fleetloop.runtime.settings import BadFlag, common_flags
 
 
-def settings(*arguments: str) -> HelmSettings:
+def settings(*arguments: str, **environment: str) -> HelmSettings:
     flags = common_flags(names.HELM_CONTROLLER, concurrent=4)
     register(flags)
-    return settings_of(flags.read(list(arguments)), {})
+    return settings_of(flags.read(list(arguments)), environment)
 
 
 def test_defaults() -> None:
@@ -25,6 +25,8 @@ def test_defaults() -> None:
     assert found.watch_configs_label_selector == "reconcile.fluxcd.io/watch=Enabled"
     assert found.memory == MemoryLimits(95, 0.5, "", "")
     assert not any(found.common.gates.values())
+    assert not any(found.artifact_hosts.values())
+    assert settings(SOURCE_CONTROLLER_LOCALHOST="localhost:8080").artifact_hosts[""] == "localhost:8080"
 
 
 @pytest.mark.parametrize(
