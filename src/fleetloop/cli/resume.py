@@ -34,11 +34,13 @@ class Resume(Command):
             raise UsageError(f"{self.kind.human} name is required")
 
     def run(self, cx: Context) -> None:
+        """The field goes, as if it had never been; what is not suspended stays at its generation."""
         resumed = []
         for obj in self._found(cx):
             name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
             cx.say.action(f"resuming {self.kind.human} {name} in {namespace} namespace")
-            cx.cluster.patch(ref_of(obj), {"spec": {"suspend": False}})
+            if obj["spec"].get("suspend"):
+                cx.cluster.patch(ref_of(obj), {"spec": {"suspend": None}})
             cx.say.success(f"{self.kind.human} resumed")
             resumed.append(name)
         if resumed and (len(self.names) == 1 if self.wait is None else self.wait):

@@ -131,3 +131,14 @@ async def test_suspend_when_it_is_refused(recorded: Space) -> None:
     by_name = await recorded.cli("suspend", "ks", "ok", f"--as={user}")
     assert by_name.code == 0
     assert f"✗ failed suspending Kustomization ok in {recorded.name} namespace: " in by_name.errors
+
+
+async def test_resume_leaves_no_trace(recorded: Space) -> None:
+    ref = recorded.ref("Kustomization", "ok")
+    before = await recorded.kube.get(ref)
+    await recorded.cli("resume", "ks", "ok", "--wait=false")
+    assert (await recorded.kube.get(ref))["metadata"]["generation"] == before["metadata"]["generation"]
+    await recorded.cli("suspend", "ks", "ok")
+    await recorded.cli("resume", "ks", "ok", "--wait=false")
+    after = await recorded.kube.get(ref)
+    assert (after["spec"], after["metadata"]["generation"]) == (before["spec"], before["metadata"]["generation"] + 2)

@@ -55,7 +55,7 @@ def requested(before: str | None) -> Callable[[Manifest], bool]:
 
 
 def resumed(obj: Manifest) -> bool:
-    return obj["spec"].get("suspend") is False
+    return "suspend" not in obj["spec"]
 
 
 def exists(obj: Manifest) -> bool:
