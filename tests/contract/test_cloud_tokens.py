@@ -103,8 +103,9 @@ async def test_gcp_inside_gke(clouds: Clouds) -> None:
 
 
 async def test_gcp_of_the_process(clouds: Clouds) -> None:
-    found = await asked(clouds, "gcp", OWN)
-    assert is_for_an_hour(found["expires_at"]) and found["value"] == "gcp-node"
+    for proxy in ("", "http://127.0.0.1:1"):  # a tenant's, which would read along
+        found = await asked(clouds, "gcp", OWN, proxy=proxy)
+        assert is_for_an_hour(found["expires_at"]) and found["value"] == "gcp-node"
     found = await asked(clouds, "gcp", OWN, GCE_METADATA_HOST="127.0.0.1:1", GCE_METADATA_IP="127.0.0.1:1", NO_GCE_CHECK="true")
     assert found["error"].startswith("failed to get a token of Google Cloud: ")
 

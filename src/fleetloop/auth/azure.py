@@ -55,9 +55,10 @@ def _by_certificate(login: AzureCertificate, scope: str, proxies: Mapping[str, s
 
 
 async def azure_token(identity: WorkloadIdentity, scope: str, proxy: ProxyAccess | None = None) -> Token:
-    """A bearer token for `scope`. The authority is the environment's `AZURE_AUTHORITY_HOST`. Raises IdentityError."""
+    """A bearer token for `scope`. The authority is the environment's `AZURE_AUTHORITY_HOST`. Our own is asked for past the proxy:
+    a node tells it over plain HTTP. Raises IdentityError."""
     if identity.request_token is None:
-        return await asyncio.to_thread(_own_token, scope, proxies_of(proxy))
+        return await asyncio.to_thread(_own_token, scope)
     tenant, client = identity.annotation(TENANT_ANNOTATION), identity.annotation(CLIENT_ANNOTATION)
     assertion = await identity.token(AUDIENCE)
     return await asyncio.to_thread(_exchanged, tenant, client, assertion, scope, proxies_of(proxy))
@@ -74,10 +75,10 @@ def _exchanged(tenant: str, client: str, assertion: str, scope: str, proxies: Ma
         raise IdentityError(f"failed to get a token of Azure: {_first_line(error)}") from None
 
 
-def _own_token(scope: str, proxies: Mapping[str, str]) -> Token:
+def _own_token(scope: str) -> Token:
     sdk = _sdk()
     excluded = {f"exclude_{name}_credential": True for name in _PEOPLE}
-    with sdk.DefaultAzureCredential(**_options(proxies), **excluded) as credential:
+    with sdk.DefaultAzureCredential(**_options({}), **excluded) as credential:
         return _token(credential, scope)
 
 
