@@ -68,7 +68,7 @@ class NonFastForward(PushRejected):
     """The branch moved on since it was read; fetch and try again."""
 
 
-# First match wins. The text is what the contract shows after `unable to clone`, where it names one.
+# First match wins. The text is what the contract shows after `unable to clone '<url>': `, where it names one.
 _SIGNS: tuple[tuple[str, type[GitError], str], ...] = (
     (r"[Ff]ile size limit exceeded|died of signal 25|File too large", RepositoryTooLarge, "it is larger than we accept"),
     (r"socks5 proxy: (?P<said>[^\n]+)", GitUnreachable, "socks5 proxy"),

@@ -62,8 +62,8 @@ async def test_missing_branch_then_recovery(tenant: Tenant) -> None:
     await tenant.push({"a": "1"})
     repo = await tenant.repository(ref={"branch": "nope"})
     obj = await repo.until(ready("False"))
-    message = "failed to checkout and determine revision: unable to clone: couldn't find remote ref"
-    message += f" \"refs/heads/nope\": git repository: '{tenant.url}'"
+    message = f"failed to checkout and determine revision: unable to clone '{tenant.url}': "
+    message += 'couldn\'t find remote ref "refs/heads/nope"'
     for type, status in (("Ready", "False"), ("FetchFailed", "True")):
         expected = {"type": type, "status": status, "reason": "GitOperationFailed", "message": message, "observedGeneration": 1}
         assert condition(obj, type) == expected

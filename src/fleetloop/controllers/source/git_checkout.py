@@ -62,8 +62,7 @@ class Remote:
         try:
             return await self._resolve(ref or _NO_REFERENCE)
         except git.ReferenceNotFound as error:
-            message = f"{_CHECKOUT}: unable to clone: {error}: git repository: '{self.url}'"
-            raise FetchFailed(reasons.GIT_OPERATION_FAILED, message) from error
+            raise FetchFailed(reasons.GIT_OPERATION_FAILED, f"{_CHECKOUT}: unable to clone '{self.url}': {error}") from error
         except git.GitError as error:
             raise _failure(error) from error
 
