@@ -146,6 +146,26 @@ async def test_composed_followed_and_removed_sk19(world: World, tmp_path: Path) 
     assert await world.kube.find(world.external("one")) is None
 
 
+async def test_a_status_removes_nothing_of_other_namespaces(world: World) -> None:
+    """Whoever edits a generator may often write its status too."""
+    await world.publish("git", {"a.yaml": "a: 1\n"}, "main@sha1:aaa")
+    victim = ObjectRef(SOURCE_API, "ExternalArtifact", "default", f"victim-{world.namespace}")
+    metadata = {"name": victim.name, "namespace": victim.namespace}
+    await world.kube.apply({"apiVersion": SOURCE_API, "kind": victim.kind, "metadata": metadata, "spec": {}})
+    ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": COPY}])
+    live = await world.until(ref, ready("True"))
+    entry = live["status"]["inventory"][0]
+    forged = [entry, entry | {"namespace": victim.namespace, "name": victim.name}]
+    await world.kube.patch(ref, {"status": {"inventory": forged}}, subresource="status")
+    await world.generate(sources=SOURCES, artifacts=[{"name": "two", "copy": COPY}])
+    await world.until(ref, lambda live: [one["name"] for one in live["status"]["inventory"]] == ["two"])
+    assert await world.kube.find(world.external("one")) is None
+    await world.kube.patch(ref, {"status": {"inventory": forged}}, subresource="status")
+    await world.delete(ref)
+    assert await world.kube.find(victim)
+    await world.kube.delete(victim)
+
+
 async def test_failures_name_what_is_wrong(world: World) -> None:
     copy = [{"from": "@git/none.yaml", "to": "@artifact/"}]
     ref = await world.generate(sources=SOURCES, artifacts=[{"name": "one", "copy": copy}])

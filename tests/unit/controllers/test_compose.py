@@ -124,6 +124,13 @@ def generator(**spec: Any) -> ArtifactGenerator:
     return msgspec.convert(manifest, ArtifactGenerator)
 
 
+@pytest.mark.parametrize("name", ["../../externalartifact/victim/x", "..", "a/b", "A"])
+def test_a_name_is_a_name(tmp_path: Path, name: str) -> None:
+    """It names a folder of the store too."""
+    with pytest.raises(PatternError, match="is no valid name of an object"):
+        outputs_of(generator(artifacts=[{"name": name, "copy": [{"from": "@git/x", "to": "@artifact/"}]}]), {"git": tmp_path})
+
+
 def test_a_pattern_makes_an_artifact_of_each_folder(tmp_path: Path) -> None:
     trees = {"git": tree(tmp_path, {"apps/Web-prod/x": "1", "apps/api-dev/x": "1", "apps/deep/er/x": "1"})}
     template = {"name": "{app}-{env}", "copy": [{"from": "@git/apps/{app}-{env}/**", "to": "@artifact/"}]}

@@ -4,7 +4,7 @@ import asyncio
 import datetime
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from fleetloop.controllers.source_watcher.failures import (
     SourceFetchFailed,
     ValidationFailed,
 )
-from fleetloop.controllers.source_watcher.templates import Output, PatternError, outputs_of
+from fleetloop.controllers.source_watcher.templates import Output, PatternError, is_name, outputs_of
 from fleetloop.kube.client import Kube
 from fleetloop.kube.errors import ApiError, NotFound
 from fleetloop.kube.objects import Manifest, ObjectRef
@@ -81,7 +81,7 @@ class GeneratorReconciler:
 
     async def finalize(self, obj: ArtifactGenerator, report: Report) -> None:
         """The files, then the objects; who consumes them is left without."""
-        for reference in obj.status.inventory:
+        for reference in _own(obj, obj.status.inventory):
             await self.remove(reference.namespace, reference.name)
 
     def settle(self, obj: ArtifactGenerator, draft: Status, result: Outcome | Failure, now: datetime.datetime) -> None:
@@ -166,7 +166,8 @@ class _Pass:
 
     def _collected(self) -> int:
         tools, now = self._tools, self._tools.now().timestamp()
-        folders = [(_folder(one.namespace, one.name), one.filename) for one in self._draft.inventory]
+        inventory = _own(self._generator, self._draft.inventory)
+        folders = [(_folder(one.namespace, one.name), one.filename) for one in inventory]
         return sum(len(tools.store.collect(folder, f"{folder}/{name}", now, tools.retention)) for folder, name in folders)
 
     async def _is_current(self, observed: str) -> bool:
@@ -174,9 +175,10 @@ class _Pass:
         generator, draft = self._generator, self._draft
         ready = draft.condition("Ready")
         seen = ready is not None and ready.status == "True" and ready.observed_generation == generator.metadata.generation
-        if not seen or draft.observed_sources_digest != observed or len(draft.inventory) < 1:
+        inventory = _own(generator, draft.inventory)
+        if not seen or draft.observed_sources_digest != observed or not inventory or len(inventory) < len(draft.inventory):
             return False
-        for one in draft.inventory:
+        for one in inventory:
             path = f"{_folder(one.namespace, one.name)}/{one.filename}"
             try:
                 await asyncio.to_thread(self._tools.store.verify, path, one.digest)
@@ -281,12 +283,17 @@ class _Pass:
 
     async def _remove_orphans(self, made: list[ExternalArtifactReference]) -> None:
         kept = {(one.namespace, one.name) for one in made}
-        for old in self._draft.inventory:
+        for old in _own(self._generator, self._draft.inventory):
             if (old.namespace, old.name) not in kept:
                 await self._tools.remove(old.namespace, old.name)
 
     def _url(self, path: str) -> str:
         return f"{self._tools.advertised}/{path}"
+
+
+def _own(generator: ArtifactGenerator, inventory: Iterable[ExternalArtifactReference]) -> list[ExternalArtifactReference]:
+    """Tenants may write statuses: nothing of another namespace is collected or removed because one names it."""
+    return [one for one in inventory if one.namespace == generator.namespace and is_name(one.name)]
 
 
 def sources_digest(sources: Mapping[str, Artifact]) -> str:

@@ -66,8 +66,6 @@ def _matcher(pattern: str) -> Any:
 
 def _rendered(artifact: OutputArtifact, captures: Mapping[str, str]) -> OutputArtifact:
     name = _filled(artifact.name, captures).lower()
-    if not _NAME.fullmatch(name):
-        raise PatternError(f"spec.artifacts: '{name}' is no valid name of an object")
     copies = tuple(
         msgspec.structs.replace(one, from_=_filled(one.from_, captures), to=_filled(one.to, captures)) for one in artifact.copy
     )
@@ -88,10 +86,18 @@ def _filled(text: str, captures: Mapping[str, str]) -> str:
     return _CAPTURE.sub(lambda found: captures[found[1]], text)
 
 
+def is_name(text: str) -> bool:
+    """Of an object, so of a folder too: it leads nowhere else."""
+    return bool(_NAME.fullmatch(text))
+
+
 def _unique(outputs: list[Output]) -> list[Output]:
     seen: set[str] = set()
     for output in outputs:
-        if output.artifact.name in seen:
-            raise PatternError(f"spec.artifacts: the name '{output.artifact.name}' is there twice")
-        seen.add(output.artifact.name)
+        name = output.artifact.name
+        if not is_name(name):
+            raise PatternError(f"spec.artifacts: '{name[:253]}' is no valid name of an object")
+        if name in seen:
+            raise PatternError(f"spec.artifacts: the name '{name}' is there twice")
+        seen.add(name)
     return outputs
