@@ -40,6 +40,8 @@ def test_interrupted(tmp_path: Path) -> None:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
         deaf.settimeout(60)
         connection, _ = deaf.accept()
+        connection.settimeout(60)
+        assert connection.recv(4).startswith(b"GET")
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=60)
         connection.close()
