@@ -51,7 +51,7 @@ class Run:
 
     async def __call__(self) -> list[str]:
         heard = Heard()
-        tools = Tools(None, self.hands, None, None, heard, None, None, self.gitlab.forge)  # type: ignore[arg-type]
+        tools = Tools(None, self.hands, None, None, heard, None, None, None, self.gitlab.forge)  # type: ignore[arg-type]
         findings = Findings(None, False, False, self.hands.secret, b"", b"")
         await reconcile_with_deploy_token(self.plan, findings, Repository("forge.test", "acme", "fleet"), tools)
         return heard.lines
