@@ -5,7 +5,7 @@ registries of clouds: `cloud_registry`; kept by a `TokenCache`.
 """
 
 from fleetloop.auth.aws import AwsCredentials, aws_credentials
-from fleetloop.auth.azure import DEVOPS_SCOPE, STORAGE_SCOPE, AzureCertificate, azure_certificate_token, azure_token
+from fleetloop.auth.azure import DEVOPS_SCOPE, STORAGE_SCOPE, AzureClient, azure_client_token, azure_token
 from fleetloop.auth.codecommit import NotCodeCommit
 from fleetloop.auth.errors import IdentityError, SdkMissing
 from fleetloop.auth.gcp import gcp_token
@@ -19,7 +19,7 @@ __all__ = [
     "OWN_IDENTITY",
     "STORAGE_SCOPE",
     "AwsCredentials",
-    "AzureCertificate",
+    "AzureClient",
     "CacheObserver",
     "GitAccess",
     "IdentityError",
@@ -33,7 +33,7 @@ __all__ = [
     "TokenCache",
     "WorkloadIdentity",
     "aws_credentials",
-    "azure_certificate_token",
+    "azure_client_token",
     "azure_token",
     "cloud_registry",
     "gcp_token",

@@ -26,32 +26,42 @@ _PEOPLE = (  # credentials of people at a machine: programs that a controller mu
 
 
 @dataclass(frozen=True, slots=True)
-class AzureCertificate:
-    """A client by its certificate: PEM or PKCS#12, with its key. `authority`: a URL, "" for the environment's."""
+class AzureClient:
+    """A client by its secret or by its certificate, PEM or PKCS#12 with its key; without either a managed identity of the node.
+    `authority`: a URL, "" for the environment's."""
 
     tenant: str
     client: str
-    certificate: bytes = field(repr=False)
+    secret: str = field(default="", repr=False)
+    certificate: bytes = field(default=b"", repr=False)
     password: str = field(default="", repr=False)
     sends_chain: bool = False
     authority: str = ""
 
 
-async def azure_certificate_token(login: AzureCertificate, scope: str, proxy: ProxyAccess | None = None) -> Token:
+async def azure_client_token(login: AzureClient, scope: str, proxy: ProxyAccess | None = None) -> Token:
     """A bearer token for `scope`. Raises IdentityError."""
-    return await asyncio.to_thread(_by_certificate, login, scope, proxies_of(proxy))
+    return await asyncio.to_thread(_by_client, login, scope, proxies_of(proxy))
 
 
-def _by_certificate(login: AzureCertificate, scope: str, proxies: Mapping[str, str]) -> Token:
-    sdk, options = _sdk(), {**_options(proxies), "disable_instance_discovery": True}
-    if login.authority:
-        options["authority"] = login.authority
-    options |= {"certificate_data": login.certificate, "send_certificate_chain": login.sends_chain}
+def _by_client(login: AzureClient, scope: str, proxies: Mapping[str, str]) -> Token:
     try:
-        with sdk.CertificateCredential(login.tenant, login.client, password=login.password or None, **options) as credential:
+        with _credential(login, proxies) as credential:
             return _token(credential, scope)
     except (TypeError, ValueError) as error:  # of what is no certificate, of its password, of a malformed tenant
         raise IdentityError(f"failed to get a token of Azure: {_first_line(error)}") from None
+
+
+def _credential(login: AzureClient, proxies: Mapping[str, str]) -> Any:
+    sdk, options = _sdk(), {**_options(proxies), "disable_instance_discovery": True}
+    if login.authority:
+        options["authority"] = login.authority
+    if login.secret:
+        return sdk.ClientSecretCredential(login.tenant, login.client, login.secret, **options)
+    if login.certificate:
+        options |= {"certificate_data": login.certificate, "send_certificate_chain": login.sends_chain}
+        return sdk.CertificateCredential(login.tenant, login.client, password=login.password or None, **options)
+    return sdk.ManagedIdentityCredential(client_id=login.client, **_options({}))
 
 
 async def azure_token(identity: WorkloadIdentity, scope: str, proxy: ProxyAccess | None = None) -> Token:

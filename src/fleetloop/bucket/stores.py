@@ -1,5 +1,6 @@
 """Which store a bucket is in, and what opens it. The only module that knows the library. Opens nothing until it is used."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,14 +42,10 @@ class GoogleLogin:
 
 @dataclass(frozen=True, slots=True)
 class AzureLogin:
-    """One of: a key of the account, a SAS key, a client's secret, a bearer token; none is anonymous."""
+    """One of: a key of the account, a SAS key, a bearer token; none is anonymous."""
 
     account_key: str = field(default="", repr=False)
     sas_key: str = field(default="", repr=False)
-    tenant_id: str = ""
-    client_id: str = ""
-    client_secret: str = field(default="", repr=False)
-    authority_host: str = ""
     token: str = field(default="", repr=False)
 
 
@@ -79,6 +76,15 @@ def _client(place: Place) -> dict[str, Any]:
     return options
 
 
+def _as(credential: Mapping[str, Any], config: dict[str, Any], place: Place) -> dict[str, Any]:
+    """Arguments of a store, as nobody without a credential. What the library finds around the process would go before some of
+    what it is told in `config`: tenants' endpoints would see who the controller is."""
+    if not credential:
+        return {"config": config | {"skip_signature": True}, "client_options": _client(place)}
+    given = {**credential, "expires_at": None}
+    return {"config": config, "credential_provider": lambda: given, "client_options": _client(place)}
+
+
 def _s3(place: Place, login: S3Login) -> S3Store:
     scheme = "http" if place.insecure else "https"
     config: dict[str, Any] = {
@@ -86,35 +92,20 @@ def _s3(place: Place, login: S3Login) -> S3Store:
         "region": place.region or "us-east-1",
         "virtual_hosted_style_request": False,
     }
-    if login.access_key:
-        config |= {"access_key_id": login.access_key, "secret_access_key": login.secret_key}
-        config |= {"session_token": login.session_token} if login.session_token else {}
-    else:
-        config["skip_signature"] = True
-    return S3Store(place.bucket, config=config, client_options=_client(place))  # type: ignore[arg-type]
+    given = {"access_key_id": login.access_key, "secret_access_key": login.secret_key, "token": login.session_token or None}
+    return S3Store(place.bucket, **_as(given if login.access_key else {}, config, place))
 
 
 def _google(place: Place, login: GoogleLogin) -> GCSStore:
-    if login.service_account:
-        given: dict[str, Any] = {"config": {"service_account_key": login.service_account}}
-    else:
-        given = {"credential_provider": lambda: {"token": login.token, "expires_at": None}}
-    return GCSStore(place.bucket, **given, client_options=_client(place))  # type: ignore[arg-type]
+    if not login.service_account:
+        return GCSStore(place.bucket, **_as({"token": login.token}, {}, place))
+    config: dict[str, Any] = {"service_account_key": login.service_account}
+    return GCSStore(place.bucket, config=config, client_options=_client(place))  # type: ignore[arg-type]
 
 
 def _azure(place: Place, login: AzureLogin) -> AzureStore:
     host = urlsplit(place.endpoint).hostname or ""
     config: dict[str, Any] = {"account_name": host.partition(".")[0], "endpoint": place.endpoint.rstrip("/")}
-    given = {
-        "account_key": login.account_key,
-        "sas_key": login.sas_key.removeprefix("?"),
-        "tenant_id": login.tenant_id,
-        "client_id": login.client_id,
-        "client_secret": login.client_secret,
-        "authority_host": login.authority_host,
-        "token": login.token,
-    }
-    config |= {key: value for key, value in given.items() if value}
-    if not any(given.values()):
-        config["skip_signature"] = True
-    return AzureStore(place.bucket, config=config, client_options=_client(place))  # type: ignore[arg-type]
+    forms = {"access_key": login.account_key, "sas_token": login.sas_key.removeprefix("?"), "token": login.token}
+    given = {form: value for form, value in forms.items() if value}
+    return AzureStore(place.bucket, **_as(given, config, place))

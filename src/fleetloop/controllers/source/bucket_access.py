@@ -106,22 +106,13 @@ class BucketAccess:
         return bucket.AzureLogin(token=found.value)
 
     async def _by_azure_secret(self, source: Bucket, data: Data, proxy: ProxyAccess | None) -> bucket.AzureLogin:
-        if not data.get("clientCertificate"):
-            return _azure(source, data)
-        login = auth.AzureCertificate(
-            _text(data, "tenantId"),
-            _text(data, "clientId"),
-            data["clientCertificate"],
-            _text(data, "clientCertificatePassword"),
-            _text(data, "clientCertificateSendChain").lower() in {"1", "t", "true"},
-            _text(data, "authorityHost"),
-        )
-        if not (login.tenant and login.client):
-            raise _invalid(source, "'clientCertificate' needs 'tenantId' and 'clientId'")
+        if data.get("accountKey"):
+            return bucket.AzureLogin(account_key=_text(data, "accountKey"))
+        if data.get("sasKey"):
+            return bucket.AzureLogin(sas_key=_text(data, "sasKey"))
+        login = _azure_client(source, data)
         key = ("azure", login, auth.STORAGE_SCOPE, proxy)
-        found = await self.tokens.get(
-            key, lambda: auth.azure_certificate_token(login, auth.STORAGE_SCOPE, proxy), _subject(source)
-        )
+        found = await self.tokens.get(key, lambda: auth.azure_client_token(login, auth.STORAGE_SCOPE, proxy), _subject(source))
         return bucket.AzureLogin(token=found.value)
 
     async def _by_ldap(self, source: Bucket, sts: BucketSTS, proxy: ProxyAccess | None) -> bucket.S3Login:
@@ -198,21 +189,22 @@ def _google(source: Bucket, data: Data) -> bucket.GoogleLogin:
     return bucket.GoogleLogin(_text(data, "serviceaccount"))
 
 
-def _azure(source: Bucket, data: Data) -> bucket.AzureLogin:
-    login = bucket.AzureLogin(
-        account_key=_text(data, "accountKey"),
-        sas_key=_text(data, "sasKey"),
-        tenant_id=_text(data, "tenantId"),
-        client_id=_text(data, "clientId"),
-        client_secret=_text(data, "clientSecret"),
-        authority_host=_text(data, "authorityHost"),
+def _azure_client(source: Bucket, data: Data) -> auth.AzureClient:
+    login = auth.AzureClient(
+        _text(data, "tenantId"),
+        _text(data, "clientId"),
+        _text(data, "clientSecret"),
+        data.get("clientCertificate", b""),
+        _text(data, "clientCertificatePassword"),
+        _text(data, "clientCertificateSendChain").lower() in {"1", "t", "true"},
+        _text(data, "authorityHost"),
     )
-    if login.account_key or login.sas_key:
-        return login
-    if not login.client_id or bool(login.client_secret) != bool(login.tenant_id):
+    if login.certificate and not (login.tenant and login.client):
+        raise _invalid(source, "'clientCertificate' needs 'tenantId' and 'clientId'")
+    is_of_node = not (login.secret or login.certificate)
+    if not login.client or is_of_node is bool(login.tenant):
         forms = "'tenantId', 'clientId' and 'clientSecret' or 'clientCertificate'; 'clientId'; 'accountKey'; 'sasKey'"
         raise _invalid(source, f"required fields are one of: {forms}")
-    is_of_node = not login.client_secret
     if is_of_node and (source.spec.proxy_secret_ref or not _AZURE.fullmatch(source.spec.endpoint)):
         raise _invalid(source, "a managed identity is for endpoints of Azure alone, without a proxy")
     return login
