@@ -8,7 +8,7 @@ from fleetloop.api.helm import HelmRelease, HelmReleaseStatus
 from fleetloop.controllers.helm import conditions
 from fleetloop.controllers.helm import release as options
 from fleetloop.controllers.helm.engine import Helm, HelmFailed
-from fleetloop.controllers.helm.failures import ActionFailed, DescriptionMissing
+from fleetloop.controllers.helm.failures import ActionFailed, ConnectionFailed, DescriptionMissing
 from fleetloop.controllers.helm.history import event_metadata, with_chart
 from fleetloop.controllers.helm.place import account_of, acting_as, cluster_of
 from fleetloop.controllers.helm.tools import HelmTools
@@ -36,6 +36,9 @@ async def finalize(tools: HelmTools, release: HelmRelease, report: Report) -> No
                 await _uninstall_at(cluster, tools, release, draft, report)
         except DescriptionMissing as error:
             report.event("Warning", "UninstallFailed", f"release {_place_of(release, draft)} is left as it is: {error}")
+        except ConnectionFailed as error:
+            report.event("Warning", "UninstallFailed", f"Helm uninstall failed for release {_place_of(release, draft)}: {error}")
+            raise
     if draft.helm_chart:
         await delete_chart(tools.kube, draft.helm_chart, report)
 
