@@ -1,7 +1,9 @@
 """HelmReleases on another cluster by spec.kubeConfig, against two real API servers (helm-notification-image.md 2.2, 2.16)."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest_asyncio
 
 from fleetloop.kube import ObjectRef
 from fleetloop.local.network import API_PORT
-from tests.e2e.helm.conftest import CONFIG_MAP, DEPLOYMENT, Space, chart, snapshot
+from tests.e2e.helm.conftest import CONFIG_MAP, DEADLINE, DEPLOYMENT, Space, chart, snapshot
 from tests.e2e.helm.test_helm_release import STUCK
 from tests.e2e.helm.test_hostile_charts import HOOK as CLUSTER_ROLE_HOOK
 from tests.e2e.helm.test_waits_and_drift import HOOK
@@ -220,9 +222,10 @@ async def test_a_cluster_that_is_away_blocks_deletion_until_it_is_back(space: Sp
     await relay.cut()
     await space.kube.delete(space.release)
     event = ObjectRef("v1", "Event", space.name, "")
-    async for seen in space.kube.watch(event.api_version, event.kind, space.name):
-        if seen.type == "ADDED" and "is unreachable" in seen.object["message"] and await _is_leaving(space):
-            break
+    async with asyncio.timeout(DEADLINE), aclosing(space.kube.watch(event.api_version, event.kind, space.name)) as events:
+        async for seen in events:
+            if seen.type == "ADDED" and "is unreachable" in seen.object["message"] and await _is_leaving(space):
+                break
     await relay.restore()
     await space.until_gone(space.release)
     assert await remote.kube.find(space.config_map()) is None
