@@ -384,6 +384,12 @@ async def test_addresses_that_are_not_reached(address: str, http: Http) -> None:
             await SENDERS["generic"](note_of("generic", event_about("x"), Access(address)), http)
 
 
+@pytest.mark.parametrize("host", ["[fd00:ec2::254]", "100.100.100.200", "168.63.129.16"])
+async def test_what_clouds_use_in_place_of_link_local_addresses(host: str, http: Http) -> None:
+    with pytest.raises(DeliveryFailed, match="link-local addresses are not reached"):
+        await SENDERS["generic"](note_of("generic", event_about("x"), Access(f"http://{host}/latest/meta-data")), http)
+
+
 def test_every_type_of_the_schema_is_served() -> None:
     from typing import get_args
 

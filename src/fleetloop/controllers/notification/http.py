@@ -28,6 +28,10 @@ _ANSWER_LIMIT = 4 << 20  # bytes
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 _UNSENT = ("Accept", "Accept-Encoding")
 JSON = {"Content-Type": "application/json"}
+# Of clouds, where their metadata are not at a link-local address: AWS and Google by IPv6, Alibaba, Azure, Oracle.
+_METADATA = frozenset(
+    map(ipaddress.ip_address, ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,6 @@ def _guarded_socket(info: tuple[Any, ...]) -> socket.socket:
     family, kind, protocol, _, address = info
     ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
     ip = (ip.ipv4_mapped or ip) if isinstance(ip, ipaddress.IPv6Address) else ip
-    if ip.is_link_local:
+    if ip.is_link_local or ip in _METADATA:
         raise OSError(1, "link-local addresses are not reached")
     return socket.socket(family, kind, protocol)
