@@ -143,6 +143,16 @@ async def test_azure_by_a_clients_certificate(stores: Stores) -> None:
     assert clouds.asked("azure")[-1]["claims"]["iss"] == CLIENT
 
 
+async def test_azure_by_a_clients_secret(stores: Stores) -> None:
+    """Asked for where the Secret says, with what it holds."""
+    clouds = stores.tenant.world.clouds
+    clouds.azure_token = stores.stores["azure"].token = "azure-token"
+    data = {"tenantId": TENANT, "clientId": CLIENT, "clientSecret": "s3cret", "authorityHost": clouds.url}
+    await stores.tenant.secret("client", data)
+    await stores.until(await stores.bucket("azure", secretRef={"name": "client"}), "True")
+    assert clouds.asked("azure")[-1]["client_secret"] == "s3cret"
+
+
 @pytest.mark.parametrize(
     ("provider", "data", "endpoint", "told"),
     [
