@@ -1,6 +1,6 @@
 """Chart repositories that mean harm, and whose credentials stay where they belong (CVE-2021-32690)."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -9,23 +9,16 @@ import pytest
 from aiohttp import web
 
 from fleetloop.helm_index import Access, ChartNotFound, HelmRepositoryError, Index, fetch, resolved
+from tests.kit.served import Handler, served
 
 LIMIT = 1 << 20
 LOGIN = Access("ada", "hunter2")
 
 
 @asynccontextmanager
-async def served(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
-    """A URL."""
-    app = web.Application()
-    app.router.add_get("/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+async def at_url(handler: Handler) -> AsyncIterator[str]:
+    async with served(handler) as address:
+        yield f"http://{address}"
 
 
 async def test_credentials_stay_with_their_host_cve_2021_32690(tmp_path: Path) -> None:
@@ -36,13 +29,13 @@ async def test_credentials_stay_with_their_host_cve_2021_32690(tmp_path: Path) -
         heard.append(request.headers.get("Authorization", ""))
         return web.Response(body=b"chart")
 
-    async with served(other) as elsewhere, aiohttp.ClientSession() as session:
+    async with at_url(other) as elsewhere, aiohttp.ClientSession() as session:
 
         async def own(request: web.Request) -> web.StreamResponse:
             assert "Authorization" in request.headers
             return web.Response(status=302, headers={"Location": f"{elsewhere}/moved.tgz"})
 
-        async with served(own) as repository:
+        async with at_url(own) as repository:
             await fetch(session, f"{elsewhere}/web.tgz", repository, LOGIN, tmp_path / "one", LIMIT)
             await fetch(session, f"{repository}/web.tgz", repository, LOGIN, tmp_path / "two", LIMIT)
             assert heard == ["", ""]
@@ -68,7 +61,7 @@ async def test_secrets_of_an_address_are_not_shown(tmp_path: Path) -> None:
     async def missing(request: web.Request) -> web.StreamResponse:
         return web.Response(status=404)
 
-    async with served(missing) as repository, aiohttp.ClientSession() as session:
+    async with at_url(missing) as repository, aiohttp.ClientSession() as session:
         place = repository.replace("http://", "http://ada:hunter2@") + "/web.tgz?sig=hunter2"
         with pytest.raises(HelmRepositoryError) as told:
             await fetch(session, place, repository, Access(), tmp_path / "x", LIMIT)
@@ -89,7 +82,7 @@ async def test_answers_without_end(tmp_path: Path) -> None:
         return web.Response(status=302, headers={"Location": str(request.rel_url)})
 
     for handler, problem in ((endless, f"larger than the limit of {LIMIT} bytes"), (around, "more than 5 redirects")):
-        async with served(handler) as repository, aiohttp.ClientSession() as session:
+        async with at_url(handler) as repository, aiohttp.ClientSession() as session:
             with pytest.raises(HelmRepositoryError, match=problem):
                 await fetch(session, f"{repository}/index.yaml", repository, LOGIN, tmp_path / "x", LIMIT)
 

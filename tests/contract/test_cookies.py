@@ -9,6 +9,7 @@ from aiohttp import web
 from fleetloop.controllers.notification.access import Access
 from fleetloop.controllers.notification.http import Http
 from fleetloop.runtime.service_map import http_session
+from tests.kit.served import served
 
 
 @asynccontextmanager
@@ -20,15 +21,8 @@ async def logging_in() -> AsyncIterator[tuple[str, list[str]]]:
         heard.append(request.headers.get("Cookie", ""))
         return web.Response(headers={"Set-Cookie": "session=alice; Path=/"})
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://localhost:{runner.addresses[0][1]}/", heard
-    finally:
-        await runner.cleanup()
+    async with served(answer) as address:
+        yield f"http://localhost:{address.rpartition(':')[2]}/", heard
 
 
 async def test_the_server_would_have_its_cookie_back() -> None:

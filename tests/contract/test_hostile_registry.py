@@ -4,8 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -14,24 +13,10 @@ from aiohttp import web
 from fleetloop.oci import Access, Keychain, Login, OciError, Registry, Repository, digest_of
 from fleetloop.oci.content import OCI_INDEX, OCI_MANIFEST
 from tests.kit.registry import PASSWORD, USER
+from tests.kit.served import Handler, served
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 DIGEST = digest_of(b"wanted")
 DEADLINE = 20.0  # seconds
-
-
-@asynccontextmanager
-async def served(handler: Handler) -> AsyncIterator[str]:
-    """host:port."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 async def everything(client: Registry, repository: Repository) -> list[OciError]:

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from tests.kit.cli import Finished, run_cli
+from tests.kit.served import served
 
 WORDS = ("trigger", "receiver", "built", "-n", "apps")
 
@@ -38,16 +39,9 @@ async def hooks(*answers: int) -> AsyncIterator[Hooks]:
             return web.json_response({"value": "oidc"})
         return web.Response(status=found.answers.pop(0) if found.answers else 200, text="said so")
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with served(handle) as address:
+        found.url = f"http://{address}"
         yield found
-    finally:
-        await runner.cleanup()
 
 
 def path_of(token: str) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from fleetloop.bucket.fetch import list_objects
 from fleetloop.bucket.stores import AzureLogin, Login, Place, S3Login, open_bucket
+from tests.kit.served import served
 
 EMPTY = {
     "azure": "<EnumerationResults><Blobs/></EnumerationResults>",
@@ -25,15 +26,8 @@ async def store(answer: str) -> AsyncIterator[tuple[str, list[web.Request]]]:
         asked.append(request)
         return web.Response(text=answer, content_type="application/xml")
 
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"127.0.0.1:{runner.addresses[0][1]}", asked
-    finally:
-        await runner.cleanup()
+    async with served(take) as address:
+        yield address, asked
 
 
 @pytest.mark.parametrize(
